@@ -1,0 +1,49 @@
+# otomax-gateway: `make demo` shows the whole job, `make test` proves it. Nothing needs to be installed before:
+# the first call makes .venv from the package index that pip is set up for, the second one starts at once.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The newest Python on this machine that is at least 3.11.
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: $(VENV)/run.stamp ## the whole job on this machine alone (make demo ARGS=--once ends by itself)
+	@$(BIN)/otomax-gateway demo $(ARGS)
+
+test: $(VENV)/dev.stamp ## every test (make test ARGS="tests/protocol -k order" for some of them)
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/dev.stamp ## ruff, mypy strict, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp ## lay the code out and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove the environment and every cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "otomax-gateway needs Python 3.11 or newer; none was found (set PYTHON=/path/to/python3)" >&2; exit 1; }
+	@echo "making $(VENV) with $(PYTHON) (once) ..."
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) -m venv failed; on Debian and Ubuntu: apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+
+$(VENV)/run.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing what the gateway runs with (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing what the tests run with (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/run.stamp
