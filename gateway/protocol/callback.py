@@ -1,0 +1,116 @@
+"""Callbacks as the upstream sends them, and deliveries as panels expect them (contract §7, §10).
+
+The form is the upstream's, from its document ("Callback Otomax"). A panel that was called by the
+upstream is called by us with the same names in the same order and the same encoding, so that it
+notices nothing. When and to whom is decided elsewhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from gateway.domain.delivery import Message
+from gateway.domain.order import Evidence, Order, Source, Status
+from gateway.protocol.fields import host_and_port
+from gateway.protocol.query import parse_query
+from gateway.protocol.text import status_answer
+from gateway.protocol.words import plain, tame
+
+# Where there was no callback to copy the order of names from; product_price follows when known.
+NAMES = ("invoice_number", "trx_id", "status", "sn", "msg")
+_KNOWN = frozenset({*NAMES, "product_price"})
+
+# Left alone in the upstream's sample (contract §10); `quote` never encodes letters, digits,
+# `_.-~`.
+_LEFT_ALONE = "(),:!*'/@"
+# In the path and query that a reseller wrote, everything that RFC 3986 allows stays.
+_URL_CHARACTERS = "%/:=&?~+!$,;'@()*[]"
+_MAX_PRICE_DIGITS = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """What a callback says.
+
+    Attributes:
+        trx_id: the upstream_trx_id that it names, or None.
+        names: its known parameters in the order in which they came.
+        evidence: what it says of the order; None where it is only a reason to look up.
+    """
+
+    trx_id: str | None
+    names: tuple[str, ...]
+    evidence: Evidence | None
+
+
+def parse_callback(raw_query: str) -> Callback:
+    """Read the query of an Otomax callback. Its msg is never read: it may be cut at a raw `#`."""
+    query = parse_query(raw_query)
+    names = tuple(name for name in query.values if name in _KNOWN)
+    status = query.get("status")
+    evidence = None
+    if status in Status.__members__ and not (_KNOWN & (query.repeated | query.unreadable)):
+        evidence = Evidence(
+            source=Source.CALLBACK,
+            verdict=Status(status),
+            note=plain(query.get("sn") or ""),
+            invoice_number=plain(query.get("invoice_number") or "") or None,
+            product_price=_price(query.get("product_price")),
+        )
+    return Callback(trx_id=query.get("trx_id"), names=names, evidence=evidence)
+
+
+def _price(text: str | None) -> int | None:
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > _MAX_PRICE_DIGITS:
+        return None
+    return int(text)
+
+
+def toss_message(order: Order, saldo: int | None, names: Sequence[str] = ()) -> Message | None:
+    """Return the delivery that tells an order's status in the upstream's own form.
+
+    Args:
+        order: as it is now; its callback_url is where it goes.
+        saldo: the last balance seen, Rupiah.
+        names: the parameters of the upstream's callback in their order; empty where none came.
+            What a panel can not do without is added at the end where the upstream left it out.
+
+    Returns:
+        The frozen request, or None where the order has no callback_url.
+    """
+    if order.callback_url is None:
+        return None
+    values = {
+        "invoice_number": order.invoice_number or "",
+        "trx_id": order.trx_id,
+        "status": order.status.value,
+        "sn": tame(order.note, order.status),
+        "msg": status_answer(order, saldo),
+    }
+    if order.product_price is not None:
+        values["product_price"] = str(order.product_price)
+    wanted = dict.fromkeys((*names, *NAMES) if names else (*NAMES, "product_price"))
+    query = "&".join(
+        f"{name}={quote(values[name], safe=_LEFT_ALONE)}" for name in wanted if name in values
+    )
+    return Message(
+        status=order.status.value,
+        method="GET",
+        url=_with_query(order.callback_url, query),
+        host=host_of(order.callback_url),
+    )
+
+
+def _with_query(url: str, query: str) -> str:
+    """Append a query to an address, before its fragment and behind what it has already."""
+    parts = urlsplit(url)
+    before = quote(parts.query, safe=_URL_CHARACTERS)
+    path = quote(parts.path, safe=_URL_CHARACTERS) or "/"
+    together = f"{before}&{query}" if before else query
+    return f"{parts.scheme}://{parts.netloc}{path}?{together}"
+
+
+def host_of(url: str) -> str:
+    """Return `host:port` of an address that was checked before."""
+    where = host_and_port(urlsplit(url))
+    return "" if where is None else f"{where[0]}:{where[1]}"

@@ -1,0 +1,242 @@
+"""The text dialect, both directions: what a panel asks, and the lines that it reads (contract §4).
+
+The lines are the upstream's own, from its document ("H2H (Otomax)"): one grammar for the answer to
+an order, one for that to a status request. What is rendered here is parsed here, so both sides of
+the gateway speak through this one file. Nothing is decided here.
+
+    R#<trx_id> <target>, status <STATUS>. <note> . Sisa saldo <saldo>
+    R#<trx_id> <invoice_number> <target>, status <STATUS>. <note> . Sisa saldo <saldo>
+
+The target is `<product_code>.<dest>`, and in a status line
+`<product_code>.<user_id>(<server_id>)`. It stays in one piece here, because both a product_code
+and a destination may hold a full stop.
+"""
+
+import re
+from dataclasses import dataclass
+
+from gateway.domain.errors import Code, explain
+from gateway.domain.order import Order
+from gateway.protocol.fields import glue, is_destination, is_identifier
+from gateway.protocol.query import Query, parse_query
+from gateway.protocol.words import plain, tame
+
+MISSING = "-"  # stands for a field that is missing or unsafe
+PROCESSING = "Sedang diproses"  # the note of an open order of which the upstream has said nothing
+
+_ORDER_PARAMETERS = frozenset(
+    {"apikey", "product_code", "user_id", "server_id", "trx_id", "callback_url"}
+)
+_TAIL = (
+    r"(?P<target>[^\r\n]*?), status (?P<status>[A-Z_]{1,32})\. (?P<note>[^\r\n]*?)"
+    r"(?: \. Sisa saldo (?P<saldo>0|-?[1-9][0-9]{0,14}))?"
+)
+_ORDER_LINE = re.compile(r"R#(?P<trx_id>[^\s,]{1,128}) " + _TAIL)
+_STATUS_LINE = re.compile(
+    r"R#(?P<trx_id>[^\s,]{1,128}) (?P<invoice_number>[^\s,]{1,128}) " + _TAIL
+)
+_USER_LINE = re.compile(
+    r"[^\r\n]*\. [^\r\n]*\. plan [^\r\n]*\. balance (?P<saldo>0|-?[1-9][0-9]{0,14})"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of the dialect; with an invoice_number it is the answer to a status request."""
+
+    trx_id: str
+    target: str
+    status: str
+    note: str
+    invoice_number: str | None = None
+    saldo: int | None = None
+
+
+def render(line: Line) -> str:
+    """Return the line's text, as `parse_order` and `parse_status` read it."""
+    invoice = "" if line.invoice_number is None else f"{line.invoice_number} "
+    saldo = "" if line.saldo is None else f" . Sisa saldo {line.saldo}"
+    head = f"R#{line.trx_id} {invoice}{line.target}"
+    return f"{head}, status {line.status}. {line.note}{saldo}"
+
+
+def parse_order(text: str) -> Line | None:
+    """Read the answer to an order. None for anything else."""
+    return _line(_ORDER_LINE.fullmatch(text))
+
+
+def parse_status(text: str) -> Line | None:
+    """Read the answer to a status request. None for anything else."""
+    return _line(_STATUS_LINE.fullmatch(text))
+
+
+def _line(match: re.Match[str] | None) -> Line | None:
+    if match is None:
+        return None
+    fields = match.groupdict()
+    saldo = fields.pop("saldo")
+    return Line(**fields, saldo=None if saldo is None else int(saldo))
+
+
+def parse_user(text: str) -> int | None:
+    """Return the balance in a `<name>. <email>. plan <role>. balance <saldo>` line, in Rupiah."""
+    match = _USER_LINE.fullmatch(text)
+    return None if match is None else int(match["saldo"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequest:
+    """What a panel asked for. Fields that are missing or unsafe are None.
+
+    Attributes:
+        refusal: why nothing can be decided (contract §4, rule 5), or None.
+        fault: what is wrong with the order itself; under a new trx_id it fails for it, or None.
+    """
+
+    apikey: str | None
+    trx_id: str | None
+    product_code: str | None
+    user_id: str | None
+    server_id: str | None
+    callback_url: str | None
+    refusal: str | None
+    fault: str | None
+
+    @property
+    def dest(self) -> str | None:
+        """The destination as it is sent upstream, or None."""
+        return None if self.user_id is None else glue(self.user_id, self.server_id)
+
+
+def parse_order_request(raw_query: str) -> OrderRequest:
+    """Read the query of an order route."""
+    query = parse_query(raw_query)
+    product_code, user_id = query.get("product_code"), query.get("user_id")
+    server_id, trx_id = query.get("server_id"), query.get("trx_id")
+    return OrderRequest(
+        apikey=query.get("apikey"),
+        trx_id=trx_id if is_identifier(trx_id) else None,
+        product_code=product_code if is_identifier(product_code) else None,
+        user_id=user_id if is_destination(user_id) else None,
+        server_id=server_id if is_destination(server_id) else None,
+        callback_url=query.get("callback_url"),
+        refusal=_refusal(query, trx_id),
+        fault=_fault(query, product_code, user_id, server_id),
+    )
+
+
+def _refusal(query: Query, trx_id: str | None) -> str | None:
+    repeated = sorted(_ORDER_PARAMETERS & query.repeated)
+    if repeated:
+        return explain(Code.INVALID_PARAMETER, f"Parameter {repeated[0]} tertulis dua kali.")
+    if not is_identifier(trx_id):
+        return explain(Code.INVALID_PARAMETER, "Parameter trx_id kosong atau tidak sah.")
+    return None
+
+
+def _fault(
+    query: Query, product_code: str | None, user_id: str | None, server_id: str | None
+) -> str | None:
+    bad = None
+    if not is_identifier(product_code):
+        bad = "product_code"
+    elif not is_destination(user_id):
+        bad = "user_id"
+    elif "server_id" in query.unreadable or (
+        server_id is not None and not is_destination(server_id)
+    ):
+        bad = "server_id"
+    if bad is not None:
+        return explain(Code.INVALID_PARAMETER, f"Parameter {bad} kosong atau tidak sah.")
+    if "callback_url" in query.unreadable:
+        return explain(Code.INVALID_CALLBACK_URL)
+    return None
+
+
+def order_answer(order: Order, saldo: int | None) -> str:
+    """Return what an order route says of a journaled order."""
+    dest = order.said_dest or _both_parts(order) or order.dest
+    return render(
+        Line(
+            trx_id=order.trx_id,
+            target=f"{order.product_code}.{tame(dest, order.status)}",
+            status=order.status,
+            note=_note(order),
+            saldo=saldo,
+        )
+    )
+
+
+def status_answer(order: Order, saldo: int | None) -> str:
+    """Return what a status route says of a journaled order."""
+    dest = f"{order.user_id}({order.server_id or ''})"
+    return render(
+        Line(
+            trx_id=order.trx_id,
+            invoice_number=order.invoice_number or MISSING,
+            target=f"{order.product_code}.{tame(dest, order.status)}",
+            status=order.status,
+            note=_note(order),
+            saldo=saldo,
+        )
+    )
+
+
+def _both_parts(order: Order) -> str | None:
+    """Return `user_id|server_id`, the upstream's form, where it told both parts by a look-up."""
+    if order.server_id is None or not order.named:
+        return None
+    return f"{order.user_id}|{order.server_id}"
+
+
+def _note(order: Order) -> str:
+    return tame(order.note or (PROCESSING if order.is_open else ""), order.status)
+
+
+def relayed_answer(line: Line, order: Order) -> str:
+    """Return the upstream's own line with the trx_id turned back and rule 6 applied."""
+    product = f"{order.product_code}."
+    dest = line.target.removeprefix(product)
+    head = line.target[: len(line.target) - len(dest)]
+    return render(
+        Line(
+            trx_id=order.trx_id,
+            target=head + tame(dest, line.status),
+            status=line.status,
+            note=tame(line.note, line.status),
+            saldo=line.saldo,
+        )
+    )
+
+
+def error_answer(request: OrderRequest, note: str, saldo: int | None = None) -> str:
+    """Return the line that says that nothing was decided about an order."""
+    dest = MISSING if request.dest is None else tame(request.dest, "ERROR")
+    return render(
+        Line(
+            trx_id=request.trx_id or MISSING,
+            target=f"{request.product_code or MISSING}.{dest}",
+            status="ERROR",
+            note=tame(note, "ERROR"),
+            saldo=saldo,
+        )
+    )
+
+
+def error_status_answer(asked_id: str | None, note: str, saldo: int | None = None) -> str:
+    """Return the line that says that a status request has no answer."""
+    return render(
+        Line(
+            trx_id=asked_id if asked_id is not None and is_identifier(asked_id) else MISSING,
+            invoice_number=MISSING,
+            target=f"{MISSING}.{MISSING}({MISSING})",
+            status="ERROR",
+            note=tame(note, "ERROR"),
+            saldo=saldo,
+        )
+    )
+
+
+def error_user_answer(note: str) -> str:
+    """Return the line that says that there is no user answer."""
+    return f"status ERROR. {plain(note)}"

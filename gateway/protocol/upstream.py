@@ -1,0 +1,238 @@
+"""What we ask the upstream and what its answers prove, from its document and contract §5 and §6.
+
+An answer becomes `Evidence` here, and only what the contract calls proof becomes a word: whatever
+is cut, foreign, of another type or another order is evidence of nothing. What evidence then does
+to an order is decided in `domain.order`.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from gateway.domain.errors import DEFINITE_REFUSALS, Code, explain
+from gateway.domain.order import Evidence, Order, Silence, Source, Status
+from gateway.protocol.text import Line, parse_order, parse_user
+from gateway.protocol.words import plain
+
+MAX_BODY_BYTES = 64 * 1024  # contract §5: larger bodies are evidence of nothing
+_OK: Final = 200
+_REDIRECTS = range(300, 400)
+_JSON = "application/json"
+_TEXT = "text/plain"
+_CODE_LIKE = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")  # a RefId such as ML_1680405885 is none
+_CODES = frozenset(Code)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An HTTP answer of the upstream.
+
+    Attributes:
+        status: the HTTP code.
+        content_type: without parameters, lower case.
+        body: at most MAX_BODY_BYTES; None where it was longer.
+    """
+
+    status: int
+    content_type: str
+    body: bytes | None
+
+    def describe(self) -> str:
+        """Return what came, short and printable, for the timeline."""
+        if self.body is None:
+            return f"HTTP {self.status}, a body over {MAX_BODY_BYTES} bytes"
+        text = plain(self.body[:200].decode("utf-8", "replace"))
+        return f"HTTP {self.status} {self.content_type}: {text}"
+
+
+class Envelope(msgspec.Struct):
+    """The document's error body: `{"statusCode": 404, "message": "…", "error": "Not Found"}`."""
+
+    statusCode: int  # noqa: N815  the document's name
+    message: str
+    error: str
+
+
+class _Product(msgspec.Struct):
+    price: int | float | None = None
+
+
+class _UserInput(msgspec.Struct):
+    user_id: str | int | None = None
+    server_id: str | int | None = None
+
+
+class _Invoice(msgspec.Struct):
+    trx_id: str | int | None
+    status: str
+    invoice_number: str | None = None
+    response_note: str | None = None
+    product: _Product | None = None
+    user_input: _UserInput | None = None
+
+
+class _Answer(msgspec.Struct):
+    data: _Invoice
+
+
+_ENVELOPE = msgspec.json.Decoder(Envelope)
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+def order_path(order: Order, upstream_key: str, callback_url: str) -> str:
+    """Return path and query of the order call, encoded (contract §5)."""
+    fields = {
+        "apikey": upstream_key,
+        "product_code": order.product_code,
+        "user_id": order.dest,
+        "trx_id": order.upstream_trx_id,
+        "callback_url": callback_url,
+    }
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in fields.items())
+    return f"/v3/otomax/order?{query}"
+
+
+def lookup_path(upstream_trx_id: str) -> str:
+    """Return the path of the read-only look-up; the key goes in the header `Authorization`."""
+    return f"/v1/status/trx-id/{quote(upstream_trx_id, safe='')}"
+
+
+def user_path(upstream_key: str) -> str:
+    """Return path and query of the user call of the text dialect."""
+    return f"/v1/otomax/user?apikey={quote(upstream_key, safe='')}"
+
+
+def read_order_reply(reply: Reply, order: Order) -> tuple[Evidence, Line | None]:
+    """Return what the reply to an order call proves, and its line where it is one to relay."""
+    text = _text(reply)
+    line = None if text is None else parse_order(text)
+    if line is not None:
+        return _line_evidence(line, reply, order)
+    code = _refusal_code(reply, text)
+    if code in DEFINITE_REFUSALS:
+        note = explain(Code(code))
+        return Evidence(source=Source.REPLY, verdict=Status.FAILED, note=note), None
+    return _nothing(Source.REPLY, reply), None
+
+
+def _line_evidence(line: Line, reply: Reply, order: Order) -> tuple[Evidence, Line | None]:
+    status = _status(line.status)
+    if line.trx_id != order.upstream_trx_id or status is None:
+        return _nothing(Source.REPLY, reply), None
+    if status is Status.FAILED and not _is_definite(line.note):
+        return _nothing(Source.REPLY, reply, saldo=line.saldo), None
+    said_dest = plain(line.target.removeprefix(f"{order.product_code}."))
+    user_id, bar, server_id = said_dest.partition("|")
+    evidence = Evidence(
+        source=Source.REPLY,
+        verdict=status,
+        note=plain(line.note),
+        saldo=line.saldo,
+        said_dest=said_dest,
+        user_id=user_id if bar else None,
+        server_id=server_id if bar else None,
+    )
+    return evidence, line
+
+
+def _is_definite(note: str) -> bool:
+    """Whether a FAILED line proves that nothing was bought: a definite code, or no code at all."""
+    codes = _CODE_LIKE.findall(note)
+    return all(code in DEFINITE_REFUSALS for code in codes)
+
+
+def _refusal_code(reply: Reply, text: str | None) -> str | None:
+    """Return the code of a JSON error envelope (any HTTP code) or of a bare code, or None."""
+    if reply.body is None or reply.status in _REDIRECTS:
+        return None
+    envelope = read_envelope(reply)
+    if envelope is not None:
+        return envelope.message
+    return text if text in _CODES else None
+
+
+def read_envelope(reply: Reply) -> Envelope | None:
+    """Return the document's error body, or None where the answer is something else."""
+    if reply.body is None or reply.content_type not in (_JSON, _TEXT):
+        return None
+    try:
+        return _ENVELOPE.decode(reply.body)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+
+
+def read_lookup_reply(reply: Reply, upstream_trx_id: str, asked_at: int) -> Evidence:
+    """Return what the answer to a look-up proves.
+
+    Args:
+        reply: what came.
+        upstream_trx_id: whom it must name.
+        asked_at: when the look-up began, Unix milliseconds.
+    """
+    envelope = read_envelope(reply)
+    if envelope is not None and envelope.message == Code.INVOICE_NOT_FOUND:
+        return Evidence(source=Source.LOOKUP, verdict=Silence.NOT_FOUND, asked_at=asked_at)
+    invoice = _invoice(reply)
+    status = None if invoice is None else _status(invoice.status)
+    if invoice is None or status is None or str(invoice.trx_id) != upstream_trx_id:
+        return _nothing(Source.LOOKUP, reply)
+    parts = invoice.user_input
+    return Evidence(
+        source=Source.LOOKUP,
+        verdict=status,
+        note=plain(invoice.response_note or ""),
+        invoice_number=plain(invoice.invoice_number or "") or None,
+        product_price=_price(invoice.product),
+        user_id=_part(None if parts is None else parts.user_id),
+        server_id=_part(None if parts is None else parts.server_id),
+        asked_at=asked_at,
+    )
+
+
+def _invoice(reply: Reply) -> _Invoice | None:
+    if reply.status != _OK or reply.content_type != _JSON or reply.body is None:
+        return None
+    try:
+        return _ANSWER.decode(reply.body).data
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+
+
+def _price(product: _Product | None) -> int | None:
+    price = None if product is None else product.price
+    return None if price is None or price < 0 else round(price)
+
+
+def _part(value: str | int | None) -> str | None:
+    return None if value is None else plain(str(value)) or None
+
+
+def read_user_reply(reply: Reply) -> tuple[str, int] | Code:
+    """Return the user line and its balance in Rupiah, or why there is none."""
+    text = _text(reply)
+    saldo = None if text is None else parse_user(text)
+    if text is not None and saldo is not None:
+        return plain(text), saldo
+    code = _refusal_code(reply, text)
+    return Code(code) if code in _CODES else Code.SERVER_ERROR
+
+
+def _text(reply: Reply) -> str | None:
+    """Return the one line of a text answer, or None where it is none."""
+    if reply.status != _OK or reply.content_type != _TEXT or reply.body is None:
+        return None
+    try:
+        return reply.body.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        return None
+
+
+def _status(word: str) -> Status | None:
+    return Status(word) if word in Status.__members__ else None
+
+
+def _nothing(source: Source, reply: Reply, *, saldo: int | None = None) -> Evidence:
+    return Evidence(source=source, verdict=Silence.NO_ANSWER, reason=reply.describe(), saldo=saldo)
