@@ -49,7 +49,11 @@ def parse_callback(raw_query: str) -> Callback:
     names = tuple(name for name in query.values if name in _KNOWN)
     status = query.get("status")
     evidence = None
-    if status in Status.__members__ and not (_KNOWN & (query.repeated | query.unreadable)):
+    if (
+        status is not None
+        and status in Status.__members__
+        and not (_KNOWN & (query.repeated | query.unreadable))
+    ):
         evidence = Evidence(
             source=Source.CALLBACK,
             verdict=Status(status),

@@ -1,0 +1,223 @@
+"""The journal: what survives a power cut. Intents with names, not tables, are what others see.
+
+`Store` says what can be asked of a journal; a backend is private to this package. A change is a
+plain function of what stands in the journal at that instant, run inside the transaction: it can
+not await, so no network call can ever sit inside one. Every write is durable when its call
+returns.
+
+Every method raises `JournalUnavailable` where the journal can not be read or written at the
+moment.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.domain.delivery import Delivery, DeliveryState, Message
+from gateway.domain.order import Order
+
+
+class JournalInUse(Exception):  # noqa: N818  the name says what is the matter
+    """Another process holds this journal; the text says which."""
+
+
+class JournalUnusable(Exception):  # noqa: N818  the name says what is the matter
+    """This journal can not be opened at all; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One step of an order's timeline.
+
+    Attributes:
+        at: Unix milliseconds.
+        kind: what happened, one word: asked, sent, answered, called_back, looked_up, told, alert.
+        text: what was said or done, without secrets.
+    """
+
+    at: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What one transaction writes about one order.
+
+    Attributes:
+        order: as it stands from now on.
+        entries: what to add to its timeline.
+        message: what to tell the reseller; takes the place of what was not told yet.
+        tell_at: when it is due, Unix milliseconds.
+        alert: what the operator must know, or None.
+        saldo: the balance that was seen under the reseller's upstream key, Rupiah, or None.
+    """
+
+    order: Order
+    entries: tuple[Entry, ...] = ()
+    message: Message | None = None
+    tell_at: int = 0
+    alert: str | None = None
+    saldo: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRow:
+    """One of a reseller's keys. `ends_at` is when it stops being taken, or None."""
+
+    hash: bytes
+    sealed: bytes
+    hint: str
+    created_at: int
+    ends_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResellerRow:
+    """A reseller as the journal holds it, keys sealed."""
+
+    code: str
+    name: str = ""
+    sealed_upstream_key: bytes | None = None
+    callback_url: str | None = None
+    callback_hosts: tuple[str, ...] = ()
+    allow_ips: tuple[str, ...] = ()
+    delivery: str = "toss"
+    suspended: bool = False
+    saldo: int | None = None
+    created_at: int = 0
+    keys: tuple[KeyRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingCallback:
+    """A genuine callback whose order is not known yet."""
+
+    id: int
+    upstream_trx_id: str
+    query: str
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilter:
+    """Which orders a listing shows, newest first."""
+
+    reseller: str | None = None
+    statuses: Sequence[str] = ()
+    before_id: int | None = None
+    limit: int = 50
+
+
+class Store(Protocol):
+    """What can be asked of a journal."""
+
+    async def place(self, record: Record) -> tuple[Order, bool]:
+        """Journal a new order, or find the one that has its (reseller, trx_id).
+
+        Returns:
+            The order as it stands, and whether it is new. One that was there is left untouched.
+        """
+        ...
+
+    async def change_order(self, order_id: int, decide: Callable[[Order], Record]) -> Record:
+        """Change an order by a function of what it is now; returns what was written."""
+        ...
+
+    async def add_entry(self, order_id: int, entry: Entry) -> None:
+        """Add a step to an order's timeline."""
+        ...
+
+    async def order_by_trx_id(self, reseller: str, trx_id: str) -> Order | None:
+        """Find a reseller's order by its trx_id, compared by bytes."""
+        ...
+
+    async def order_by_invoice(self, invoice_number: str, reseller: str | None) -> Order | None:
+        """Find an order by the upstream's id, among one reseller's or among all."""
+        ...
+
+    async def orders(self, wanted: OrderFilter) -> list[Order]:
+        """List orders, newest first."""
+        ...
+
+    async def due_orders(self, now: int, limit: int, skip: Collection[int]) -> list[Order]:
+        """List orders that are due, the longest due first, without those in `skip`."""
+        ...
+
+    async def count_open(self) -> int:
+        """Count the orders that are not final."""
+        ...
+
+    async def interrupt_sends(self, now: int) -> int:
+        """Make due now what a process that died was sending; returns how many. For start only."""
+        ...
+
+    async def timeline(self, order_id: int) -> list[Entry]:
+        """Return an order's steps, oldest first."""
+        ...
+
+    async def due_deliveries(
+        self, now: int, limit: int, skip_orders: Collection[int], skip_hosts: Collection[str]
+    ) -> list[Delivery]:
+        """List deliveries that are due, the longest due first, but not the skipped."""
+        ...
+
+    async def change_delivery(
+        self, delivery_id: int, decide: Callable[[Delivery], Delivery], entry: Entry
+    ) -> Delivery:
+        """Change a delivery by a function of what it is now, with a step for its order."""
+        ...
+
+    async def delivery(self, delivery_id: int) -> Delivery | None:
+        """Find a delivery by its number."""
+        ...
+
+    async def deliveries(
+        self,
+        *,
+        order_id: int | None = None,
+        state: DeliveryState | None = None,
+        limit: int = 50,
+    ) -> list[Delivery]:
+        """List deliveries, newest first."""
+        ...
+
+    async def keep_callback(self, upstream_trx_id: str, query: str, now: int) -> None:
+        """Keep a callback whose order is not known yet."""
+        ...
+
+    async def waiting_callbacks(self, now: int, limit: int) -> list[WaitingCallback]:
+        """List kept callbacks whose next try is due."""
+        ...
+
+    async def put_off_callback(self, callback_id: int, next_at: int | None) -> None:
+        """Set when a kept callback is tried again; None where it is done with."""
+        ...
+
+    async def resellers(self) -> list[ResellerRow]:
+        """List every reseller with its keys, by code."""
+        ...
+
+    async def put_resellers(self, rows: Sequence[ResellerRow]) -> None:
+        """Write these resellers with exactly these keys, all or none of them. Keeps each saldo."""
+        ...
+
+    async def see_saldo(self, reseller: str, saldo: int | None) -> None:
+        """Remember the balance that was seen under a reseller's upstream key, Rupiah."""
+        ...
+
+    async def meta(self, key: str) -> bytes | None:
+        """Return what was kept under this name."""
+        ...
+
+    async def put_meta(self, key: str, value: bytes) -> None:
+        """Keep something under a name, once: what is there already stays."""
+        ...
+
+    async def check_writable(self) -> None:
+        """Write and commit; returns when the journal can record."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is being written and close the journal."""
+        ...

@@ -1,0 +1,47 @@
+"""Schema migrations: numbered SQL files, each run once and whole, in order."""
+
+import re
+import sqlite3
+from importlib import resources
+
+from gateway.store import JournalUnusable
+
+APPLICATION_ID = 0x4F544D58  # "OTMX", so that `file` and we know a journal from any other database
+
+
+def migrations(backend: str) -> list[str]:
+    """Return the SQL of every migration of a backend, in order.
+
+    Raises:
+        RuntimeError: the numbers have a gap, so this package is damaged.
+    """
+    folder = resources.files("gateway.store").joinpath("migrations", backend)
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    numbers = [int(re.match(r"(\d{4})_", f.name)[1]) for f in files]  # type: ignore[index]
+    if numbers != list(range(1, len(files) + 1)):
+        raise RuntimeError(f"migrations of {backend}: a gap in the numbers {numbers}")
+    return [f.read_text(encoding="utf-8") for f in files]
+
+
+def migrate_sqlite(connection: sqlite3.Connection) -> None:
+    """Bring a SQLite journal to this gateway's form.
+
+    Raises:
+        JournalUnusable: it is some other database, or of a newer gateway.
+    """
+    scripts = migrations("sqlite")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION_ID and (version or tables):
+        raise JournalUnusable("this file is a database, but no journal of otomax-gateway")
+    if version > len(scripts):
+        raise JournalUnusable(
+            f"this journal has form {version}, this gateway knows {len(scripts)}: "
+            "run the newer gateway that wrote it"
+        )
+    for number in range(version, len(scripts)):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {scripts[number]}\n"
+            f"PRAGMA user_version = {number + 1}; COMMIT;"
+        )

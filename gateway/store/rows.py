@@ -1,0 +1,88 @@
+"""Rows to values and back, the same for every backend. Only the shape of columns is known here."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from gateway.domain.delivery import Delivery, DeliveryState, Message
+from gateway.domain.order import Order, Status
+from gateway.store import KeyRow, ResellerRow
+
+ORDER_COLUMNS = tuple(field.name for field in fields(Order))
+# What never changes after an order was placed is not written again.
+_FROZEN = frozenset(
+    {"id", "reseller", "trx_id", "product_code", "dest", "callback_url", "placed_at"}
+)
+CHANGING_ORDER_COLUMNS = tuple(name for name in ORDER_COLUMNS if name not in _FROZEN)
+
+DELIVERY_COLUMNS = (
+    "id",
+    "order_id",
+    "reseller",
+    "status",
+    "method",
+    "url",
+    "host",
+    "state",
+    "attempts",
+    "next_at",
+    "created_at",
+    "done_at",
+    "last_result",
+)
+RESELLER_COLUMNS = (
+    "code",
+    "name",
+    "sealed_upstream_key",
+    "callback_url",
+    "callback_hosts",
+    "allow_ips",
+    "delivery",
+    "suspended",
+    "saldo",
+    "created_at",
+)
+KEY_COLUMNS = ("hash", "sealed", "hint", "created_at", "ends_at")
+
+Row = Sequence[Any]
+
+
+def order_from(row: Row) -> Order:
+    """Return the order in a row of ORDER_COLUMNS."""
+    values = dict(zip(ORDER_COLUMNS, row, strict=True))
+    values["status"] = Status(values["status"])
+    values["sending"] = bool(values["sending"])
+    values["named"] = bool(values["named"])
+    return Order(**values)
+
+
+def order_values(order: Order, columns: Sequence[str] = CHANGING_ORDER_COLUMNS) -> list[Any]:
+    """Return an order's values for these columns."""
+    return [getattr(order, name) for name in columns]
+
+
+def delivery_from(row: Row) -> Delivery:
+    """Return the delivery in a row of DELIVERY_COLUMNS."""
+    values = dict(zip(DELIVERY_COLUMNS, row, strict=True))
+    message = Message(**{name: values.pop(name) for name in ("status", "method", "url", "host")})
+    values["state"] = DeliveryState(values["state"])
+    return Delivery(message=message, **values)
+
+
+def reseller_from(row: Row, keys: Sequence[Row]) -> ResellerRow:
+    """Return the reseller in a row of RESELLER_COLUMNS with rows of KEY_COLUMNS."""
+    values = dict(zip(RESELLER_COLUMNS, row, strict=True))
+    for name in ("callback_hosts", "allow_ips"):
+        values[name] = tuple(json.loads(values[name]))
+    values["suspended"] = bool(values["suspended"])
+    held = tuple(KeyRow(**dict(zip(KEY_COLUMNS, key, strict=True))) for key in keys)
+    return ResellerRow(**values, keys=held)
+
+
+def reseller_values(row: ResellerRow) -> list[Any]:
+    """Return a reseller's values for RESELLER_COLUMNS."""
+    values = {name: getattr(row, name) for name in RESELLER_COLUMNS}
+    for name in ("callback_hosts", "allow_ips"):
+        values[name] = json.dumps(list(values[name]))
+    return list(values.values())

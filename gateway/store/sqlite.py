@@ -1,0 +1,413 @@
+"""The journal in one SQLite file: one writer with group commit, one reader, one process.
+
+SQLite 3.7.0 to 3.51.2 can corrupt a WAL when two connections write or checkpoint at the same
+instant, so there is one read-write connection in all (the reader is `query_only`), and a lock
+beside the file keeps every other process out.
+
+Only this package imports this module; its SQL is the only SQL of SQLite.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from gateway.domain.delivery import Delivery, DeliveryState
+from gateway.domain.errors import JournalUnavailable
+from gateway.domain.order import Order
+from gateway.store import (
+    Entry,
+    JournalUnusable,
+    OrderFilter,
+    Record,
+    ResellerRow,
+    WaitingCallback,
+)
+from gateway.store.group_commit import T, Thread, Work, Writer
+from gateway.store.lock import Lock
+from gateway.store.migrate import migrate_sqlite
+from gateway.store.rows import (
+    CHANGING_ORDER_COLUMNS,
+    DELIVERY_COLUMNS,
+    KEY_COLUMNS,
+    ORDER_COLUMNS,
+    RESELLER_COLUMNS,
+    delivery_from,
+    order_from,
+    order_values,
+    reseller_from,
+    reseller_values,
+)
+
+_CACHED_STATEMENTS = 256
+
+_ORDER = ", ".join(ORDER_COLUMNS)
+_SELECT_ORDER = f"SELECT {_ORDER} FROM orders"
+_INSERT_ORDER = (
+    f"INSERT INTO orders ({', '.join(ORDER_COLUMNS[1:])})"
+    f" VALUES ({', '.join('?' * (len(ORDER_COLUMNS) - 1))})"
+    " ON CONFLICT (reseller, trx_id) DO NOTHING RETURNING id"
+)
+_UPDATE_ORDER = (
+    f"UPDATE orders SET {', '.join(f'{name} = ?' for name in CHANGING_ORDER_COLUMNS)} WHERE id = ?"
+)
+_ADD_ENTRY = (
+    "INSERT INTO timeline (order_id, n, at, kind, text) VALUES (?1,"
+    " (SELECT coalesce(max(n), 0) + 1 FROM timeline WHERE order_id = ?1), ?2, ?3, ?4)"
+)
+_SELECT_DELIVERY = f"SELECT {', '.join(DELIVERY_COLUMNS)} FROM deliveries"
+_ADD_DELIVERY = (
+    "INSERT INTO deliveries (order_id, reseller, status, method, url, host, state, attempts,"
+    " next_at, created_at) VALUES (?, ?, ?, ?, ?, ?, 'due', 0, ?, ?)"
+)
+
+
+async def open_sqlite(path: Path) -> "SqliteStore":
+    """Open a journal, make it where there is none, and bring it to this gateway's form.
+
+    Raises:
+        JournalInUse: another process holds it.
+        JournalUnusable: it can not be opened; says why.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        lock = Lock(path)
+    except OSError as error:
+        raise JournalUnusable(f"{path}: can not be opened: {error.strerror}") from None
+    try:
+        writer = await _connect(path, _prepare_writer)
+        reader = await _connect(path, _prepare_reader)
+    except (JournalUnusable, sqlite3.Error) as error:
+        lock.close()
+        raise JournalUnusable(f"{path}: {error}") from None
+    return SqliteStore(path, lock, writer, reader)
+
+
+async def _connect(path: Path, prepare: Work[None]) -> Thread:
+    connection = await aiosqlite.connect(
+        path, isolation_level=None, cached_statements=_CACHED_STATEMENTS
+    )
+    thread = Thread(connection)
+    try:
+        await thread.run(prepare)
+    except BaseException:
+        await thread.close()
+        raise
+    return thread
+
+
+def _prepare_writer(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
+    connection.execute("PRAGMA foreign_keys = ON")
+    migrate_sqlite(connection)
+
+
+def _prepare_reader(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA query_only = ON")
+
+
+class SqliteStore:
+    """`gateway.store.Store` on one SQLite file."""
+
+    def __init__(self, path: Path, lock: Lock, writer: Thread, reader: Thread) -> None:
+        self.path = path
+        self.lock = lock
+        self._writing_thread = writer
+        self._writer = Writer(writer)
+        self._reader = reader
+
+    async def _write(self, work: Work[T]) -> T:
+        return await self._writer.write(work)
+
+    async def _read(self, work: Work[T]) -> T:
+        try:
+            return await self._reader.run(work)
+        except (sqlite3.Error, ValueError) as error:
+            raise JournalUnavailable(f"the journal can not be read: {error}") from error
+
+    async def place(self, record: Record) -> tuple[Order, bool]:
+        return await self._write(lambda connection: _place(connection, record))
+
+    async def change_order(self, order_id: int, decide: Callable[[Order], Record]) -> Record:
+        def work(connection: sqlite3.Connection) -> Record:
+            row = connection.execute(f"{_SELECT_ORDER} WHERE id = ?", (order_id,)).fetchone()
+            record = decide(order_from(row))
+            connection.execute(_UPDATE_ORDER, [*order_values(record.order), order_id])
+            _write_around(connection, record)
+            return record
+
+        return await self._write(work)
+
+    async def add_entry(self, order_id: int, entry: Entry) -> None:
+        await self._write(lambda connection: _add_entries(connection, order_id, (entry,)))
+
+    async def order_by_trx_id(self, reseller: str, trx_id: str) -> Order | None:
+        return await self._one_order("reseller = ? AND trx_id = ?", (reseller, trx_id))
+
+    async def order_by_invoice(self, invoice_number: str, reseller: str | None) -> Order | None:
+        where, values = "invoice_number = ?", [invoice_number]
+        if reseller is not None:
+            where, values = f"{where} AND reseller = ?", [*values, reseller]
+        return await self._one_order(f"{where} ORDER BY id DESC LIMIT 1", values)
+
+    async def _one_order(self, where: str, values: Sequence[Any]) -> Order | None:
+        def work(connection: sqlite3.Connection) -> Order | None:
+            row = connection.execute(f"{_SELECT_ORDER} WHERE {where}", values).fetchone()
+            return None if row is None else order_from(row)
+
+        return await self._read(work)
+
+    async def orders(self, wanted: OrderFilter) -> list[Order]:
+        where: list[str] = ["1"]
+        values: list[Any] = []
+        if wanted.reseller is not None:
+            where, values = [*where, "reseller = ?"], [*values, wanted.reseller]
+        if wanted.statuses:
+            where.append(f"status IN ({_marks(wanted.statuses)})")
+            values = [*values, *wanted.statuses]
+        if wanted.before_id is not None:
+            where, values = [*where, "id < ?"], [*values, wanted.before_id]
+        tail = "ORDER BY id DESC LIMIT ?"
+        return await self._all_orders(f"{' AND '.join(where)} {tail}", [*values, wanted.limit])
+
+    async def _all_orders(self, where: str, values: Sequence[Any]) -> list[Order]:
+        sql = f"{_SELECT_ORDER} WHERE {where}"
+        return await self._read(
+            lambda connection: [order_from(row) for row in connection.execute(sql, values)]
+        )
+
+    async def due_orders(self, now: int, limit: int, skip: Collection[int]) -> list[Order]:
+        where = f"due_at <= ? AND id NOT IN ({_marks(skip)}) ORDER BY due_at LIMIT ?"
+        return await self._all_orders(where, [now, *skip, limit])
+
+    async def count_open(self) -> int:
+        sql = "SELECT count(*) FROM orders WHERE final_at IS NULL"
+        return await self._read(lambda connection: int(connection.execute(sql).fetchone()[0]))
+
+    async def interrupt_sends(self, now: int) -> int:
+        sql = "UPDATE orders SET due_at = ? WHERE sending = 1 AND final_at IS NULL AND due_at > ?"
+        return await self._write(lambda connection: connection.execute(sql, (now, now)).rowcount)
+
+    async def timeline(self, order_id: int) -> list[Entry]:
+        sql = "SELECT at, kind, text FROM timeline WHERE order_id = ? ORDER BY n"
+        return await self._read(
+            lambda connection: [Entry(*row) for row in connection.execute(sql, (order_id,))]
+        )
+
+    async def due_deliveries(
+        self, now: int, limit: int, skip_orders: Collection[int], skip_hosts: Collection[str]
+    ) -> list[Delivery]:
+        where = (
+            f"next_at <= ? AND order_id NOT IN ({_marks(skip_orders)})"
+            f" AND host NOT IN ({_marks(skip_hosts)}) ORDER BY next_at, id LIMIT ?"
+        )
+        return await self._all_deliveries(where, [now, *skip_orders, *skip_hosts, limit])
+
+    async def _all_deliveries(self, where: str, values: Sequence[Any]) -> list[Delivery]:
+        sql = f"{_SELECT_DELIVERY} WHERE {where}"
+        return await self._read(
+            lambda connection: [delivery_from(row) for row in connection.execute(sql, values)]
+        )
+
+    async def change_delivery(
+        self, delivery_id: int, decide: Callable[[Delivery], Delivery], entry: Entry
+    ) -> Delivery:
+        def work(connection: sqlite3.Connection) -> Delivery:
+            sql = f"{_SELECT_DELIVERY} WHERE id = ?"
+            changed = decide(delivery_from(connection.execute(sql, (delivery_id,)).fetchone()))
+            connection.execute(
+                "UPDATE deliveries SET state = ?, attempts = ?, next_at = ?, done_at = ?,"
+                " last_result = ? WHERE id = ?",
+                (
+                    changed.state,
+                    changed.attempts,
+                    changed.next_at,
+                    changed.done_at,
+                    changed.last_result,
+                    delivery_id,
+                ),
+            )
+            _add_entries(connection, changed.order_id, (entry,))
+            if changed.state is DeliveryState.DEAD:
+                text = f"delivery {delivery_id} of {changed.message.status} is dead"
+                _raise_alert(connection, changed.order_id, text, entry.at)
+            return changed
+
+        return await self._write(work)
+
+    async def delivery(self, delivery_id: int) -> Delivery | None:
+        found = await self._all_deliveries("id = ?", (delivery_id,))
+        return found[0] if found else None
+
+    async def deliveries(
+        self,
+        *,
+        order_id: int | None = None,
+        state: DeliveryState | None = None,
+        limit: int = 50,
+    ) -> list[Delivery]:
+        where: list[str] = ["1"]
+        values: list[Any] = []
+        if order_id is not None:
+            where, values = [*where, "order_id = ?"], [*values, order_id]
+        if state is not None:
+            where, values = [*where, "state = ?"], [*values, state.value]
+        tail = "ORDER BY id DESC LIMIT ?"
+        return await self._all_deliveries(f"{' AND '.join(where)} {tail}", [*values, limit])
+
+    async def keep_callback(self, upstream_trx_id: str, query: str, now: int) -> None:
+        sql = (
+            "INSERT INTO waiting_callbacks (upstream_trx_id, query, received_at, next_at)"
+            " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        )
+        values = (upstream_trx_id, query, now, now)
+        await self._write(lambda connection: connection.execute(sql, values).rowcount)
+
+    async def waiting_callbacks(self, now: int, limit: int) -> list[WaitingCallback]:
+        sql = (
+            "SELECT id, upstream_trx_id, query, received_at FROM waiting_callbacks"
+            " WHERE next_at <= ? ORDER BY next_at LIMIT ?"
+        )
+
+        def work(connection: sqlite3.Connection) -> list[WaitingCallback]:
+            names = ("id", "upstream_trx_id", "query", "received_at")
+            rows = connection.execute(sql, (now, limit)).fetchall()
+            return [WaitingCallback(**dict(zip(names, row, strict=True))) for row in rows]
+
+        return await self._read(work)
+
+    async def put_off_callback(self, callback_id: int, next_at: int | None) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            if next_at is None:
+                connection.execute("DELETE FROM waiting_callbacks WHERE id = ?", (callback_id,))
+            else:
+                sql = "UPDATE waiting_callbacks SET next_at = ? WHERE id = ?"
+                connection.execute(sql, (next_at, callback_id))
+
+        await self._write(work)
+
+    async def resellers(self) -> list[ResellerRow]:
+        def work(connection: sqlite3.Connection) -> list[ResellerRow]:
+            keys: dict[str, list[Any]] = {}
+            sql = f"SELECT reseller, {', '.join(KEY_COLUMNS)} FROM reseller_keys"
+            for code, *key in connection.execute(f"{sql} ORDER BY created_at"):
+                keys.setdefault(code, []).append(key)
+            rows = connection.execute(
+                f"SELECT {', '.join(RESELLER_COLUMNS)} FROM resellers ORDER BY code"
+            )
+            return [reseller_from(row, keys.get(row[0], [])) for row in rows]
+
+        return await self._read(work)
+
+    async def put_resellers(self, rows: Sequence[ResellerRow]) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            for row in rows:
+                _put_reseller(connection, row)
+
+        await self._write(work)
+
+    async def see_saldo(self, reseller: str, saldo: int | None) -> None:
+        await self._write(lambda connection: _see_saldo(connection, reseller, saldo))
+
+    async def meta(self, key: str) -> bytes | None:
+        def work(connection: sqlite3.Connection) -> bytes | None:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            return None if row is None else bytes(row[0])
+
+        return await self._read(work)
+
+    async def put_meta(self, key: str, value: bytes) -> None:
+        sql = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        await self._write(lambda connection: connection.execute(sql, (key, value)).rowcount)
+
+    async def check_writable(self) -> None:
+        sql = (
+            "INSERT INTO meta (key, value) VALUES ('writable', x'00')"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        )
+        await self._write(lambda connection: connection.execute(sql).rowcount)
+
+    async def close(self) -> None:
+        await self._writer.finish()
+        await self._reader.close()
+        await self._writing_thread.close()
+        self.lock.close()
+
+
+def _marks(values: Collection[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _place(connection: sqlite3.Connection, record: Record) -> tuple[Order, bool]:
+    values = order_values(record.order, ORDER_COLUMNS[1:])
+    row = connection.execute(_INSERT_ORDER, values).fetchone()
+    if row is None:
+        sql = f"{_SELECT_ORDER} WHERE reseller = ? AND trx_id = ?"
+        key = (record.order.reseller, record.order.trx_id)
+        return order_from(connection.execute(sql, key).fetchone()), False
+    placed = replace(record, order=replace(record.order, id=row[0]))
+    _write_around(connection, placed)
+    return placed.order, True
+
+
+def _write_around(connection: sqlite3.Connection, record: Record) -> None:
+    """Write what goes with an order's change: timeline, outbox row, alert, saldo."""
+    order = record.order
+    _add_entries(connection, order.id, record.entries)
+    if record.message is not None:
+        _add_delivery(connection, record)
+    if record.alert is not None:
+        _raise_alert(connection, order.id, record.alert, record.entries[-1].at)
+    if record.saldo is not None:
+        _see_saldo(connection, order.reseller, record.saldo)
+
+
+def _add_entries(connection: sqlite3.Connection, order_id: int, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        connection.execute(_ADD_ENTRY, (order_id, entry.at, entry.kind, entry.text))
+
+
+def _add_delivery(connection: sqlite3.Connection, record: Record) -> None:
+    order, message = record.order, record.message
+    connection.execute(
+        "UPDATE deliveries SET state = 'superseded', next_at = NULL"
+        " WHERE order_id = ? AND state = 'due'",
+        (order.id,),
+    )
+    if message is not None:
+        told = (message.status, message.method, message.url, message.host)
+        values = (order.id, order.reseller, *told, record.tell_at, record.tell_at)
+        connection.execute(_ADD_DELIVERY, values)
+
+
+def _raise_alert(connection: sqlite3.Connection, order_id: int, text: str, at: int) -> None:
+    sql = "INSERT INTO alerts (order_id, text, raised_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    connection.execute(sql, (order_id, text, at))
+
+
+def _see_saldo(connection: sqlite3.Connection, reseller: str, saldo: int | None) -> None:
+    connection.execute("UPDATE resellers SET saldo = ? WHERE code = ?", (saldo, reseller))
+
+
+def _put_reseller(connection: sqlite3.Connection, row: ResellerRow) -> None:
+    update = ", ".join(f"{n} = excluded.{n}" for n in RESELLER_COLUMNS if n not in _KEPT)
+    connection.execute(
+        f"INSERT INTO resellers ({', '.join(RESELLER_COLUMNS)})"
+        f" VALUES ({_marks(RESELLER_COLUMNS)}) ON CONFLICT (code) DO UPDATE SET {update}",
+        reseller_values(row),
+    )
+    connection.execute("DELETE FROM reseller_keys WHERE reseller = ?", (row.code,))
+    for key in row.keys:
+        connection.execute(
+            f"INSERT INTO reseller_keys (reseller, {', '.join(KEY_COLUMNS)})"
+            f" VALUES ({_marks((row.code, *KEY_COLUMNS))})",
+            [row.code, *(getattr(key, name) for name in KEY_COLUMNS)],
+        )
+
+
+_KEPT = frozenset({"code", "saldo", "created_at"})
