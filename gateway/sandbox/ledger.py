@@ -1,0 +1,268 @@
+"""The upstream's books: who has how much, what was bought, and how often was it asked for.
+
+Pure: no network, no files, no clock of its own. It is what tests, demo and bench judge the gateway
+by, so it shares no code with the gateway: a mistake there must not be mirrored here. Every look-up
+is one dictionary access.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.sandbox.catalog import Product
+from gateway.sandbox.refusals import (
+    API_KEY_NOT_FOUND,
+    DUPLICATE_TRX_ID,
+    INSUFFICIENT_BALANCE,
+    INVOICE_NOT_FOUND,
+    RefusedError,
+)
+
+OPENING_BALANCE_RP = 10_000_000
+"""Rupiah on an account that is opened at first sight: a thousand orders of an unlisted product."""
+
+
+class Status(StrEnum):
+    """The upstream's words for an order, without PAID, which the sandbox never says."""
+
+    PENDING = "PENDING"
+    SUCCESS = "SUCCESS"
+    PARTIAL_SUCCESS = "PARTIAL_SUCCESS"
+    FAILED = "FAILED"
+    REFUNDED = "REFUNDED"
+
+
+_NEXT: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset(Status) - {Status.PENDING},
+    Status.SUCCESS: frozenset({Status.REFUNDED}),
+    Status.PARTIAL_SUCCESS: frozenset({Status.REFUNDED}),
+    Status.FAILED: frozenset(),
+    Status.REFUNDED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for, as the upstream understood it; no server is an empty `server_id`."""
+
+    trx_id: str | None
+    product: Product
+    user_id: str
+    server_id: str = ""
+    callback_url: str | None = None
+
+
+@dataclass(slots=True)
+class Purchase:
+    """One thing bought. Money in whole Rupiah, times in seconds of the ledger's clock."""
+
+    account: "Account"
+    invoice_number: str
+    order: Order
+    created_at: float
+    status: Status
+    history: list[tuple[float, Status]]
+    returned_rp: int = 0
+    callback_attempts: int = 0
+    callbacks_acknowledged: int = 0
+
+    @property
+    def trx_id(self) -> str | None:
+        """The buyer's id of the order, if one was given."""
+        return self.order.trx_id
+
+    @property
+    def product_code(self) -> str:
+        """The code of what was bought."""
+        return self.order.product.code
+
+    @property
+    def user_id(self) -> str:
+        """The player."""
+        return self.order.user_id
+
+    @property
+    def server_id(self) -> str:
+        """The player's server, or an empty string."""
+        return self.order.server_id
+
+    @property
+    def price_rp(self) -> int:
+        """What was taken from the balance when it was bought, in whole Rupiah."""
+        return self.order.product.price_rp
+
+    @property
+    def ref_id(self) -> str:
+        """The invoice number without its first word, as in `RefId: XX_1679528285_4321`."""
+        return self.invoice_number.partition("_")[2]
+
+    @property
+    def updated_at(self) -> float:
+        """When the status last changed."""
+        return self.history[-1][0]
+
+    @property
+    def note(self) -> str:
+        """The text between `status X. ` and ` . Sisa saldo`.
+
+        PENDING and SUCCESS are the document's (`RefId : ML_…` and `Nickname - 123456789(1234) .
+        RefId: XX_…`); it shows no reason of a failure or a refund, so those two sentences are
+        ours.
+        """
+        if self.status is Status.PENDING:
+            return f"RefId : {self.ref_id}"
+        if self.status is Status.FAILED:
+            return "Transaksi ditolak oleh penyedia"
+        if self.status is Status.REFUNDED:
+            return "Transaksi dibatalkan oleh penyedia, dana dikembalikan"
+        return f"Nickname - {self.user_id}({self.server_id}) . RefId: {self.ref_id}"
+
+
+@dataclass(slots=True)
+class Account:
+    """One apikey: who it is and what it has, in whole Rupiah; the key is never shown."""
+
+    apikey: str = field(repr=False)
+    name: str
+    email: str
+    plan: str
+    balance_rp: int
+    opened_at: float
+    by_trx_id: dict[str, Purchase] = field(default_factory=dict, repr=False)
+    by_invoice: dict[str, Purchase] = field(default_factory=dict, repr=False)
+
+
+class Ledger:
+    """All accounts and purchases of one sandbox.
+
+    Args:
+        clock: seconds since the epoch.
+        accounts: apikey to opening balance in whole Rupiah; only these are known then. None: every
+            apikey is known, and has OPENING_BALANCE_RP when it is first seen.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], accounts: Mapping[str, int] | None = None
+    ) -> None:
+        self.purchases: list[Purchase] = []
+        self._clock = clock
+        self._open_to_all = accounts is None
+        self._accounts: dict[str, Account] = {}
+        self._order_requests: Counter[str] = Counter()
+        for apikey, balance_rp in (accounts or {}).items():
+            self._open(apikey, balance_rp)
+
+    def account(self, apikey: str) -> Account:
+        """The account of an apikey.
+
+        Raises:
+            RefusedError: API_KEY_NOT_FOUND.
+        """
+        known = self._accounts.get(apikey)
+        if known is not None:
+            return known
+        if not apikey or not self._open_to_all:
+            raise RefusedError(API_KEY_NOT_FOUND)
+        return self._open(apikey, OPENING_BALANCE_RP)
+
+    def balance(self, apikey: str) -> int:
+        """The balance of an apikey in whole Rupiah; raises like `account`."""
+        return self.account(apikey).balance_rp
+
+    def count_order_request(self, trx_id: str) -> None:
+        """Take note that one order request with this trx_id arrived, whatever is answered."""
+        self._order_requests[trx_id] += 1
+
+    def order_requests(self, trx_id: str) -> int:
+        """How many order requests with this trx_id arrived on the wire, v3 repeats included."""
+        return self._order_requests[trx_id]
+
+    def purchases_of(self, trx_id: str) -> list[Purchase]:
+        """What was bought under this trx_id, over all accounts."""
+        accounts = self._accounts.values()
+        return [a.by_trx_id[trx_id] for a in accounts if trx_id in a.by_trx_id]
+
+    def by_invoice(self, account: Account, invoice_number: str) -> Purchase:
+        """The account's own purchase of that invoice_number.
+
+        Raises:
+            RefusedError: INVOICE_NOT_FOUND, for another account's purchase too.
+        """
+        return _found(account.by_invoice.get(invoice_number))
+
+    def by_trx_id(self, account: Account, trx_id: str) -> Purchase:
+        """The account's own purchase under that trx_id; raises like `by_invoice`."""
+        return _found(account.by_trx_id.get(trx_id))
+
+    def find(self, account: Account, name: str) -> Purchase:
+        """The account's own purchase by either of its two names; raises like `by_invoice`."""
+        return _found(account.by_invoice.get(name) or account.by_trx_id.get(name))
+
+    def buy(self, account: Account, order: Order, status: Status = Status.PENDING) -> Purchase:
+        """Take the price from the balance and write the purchase down.
+
+        Raises:
+            RefusedError: DUPLICATE_TRX_ID or INSUFFICIENT_BALANCE; nothing has changed then.
+        """
+        price_rp = order.product.price_rp
+        if order.trx_id is not None and order.trx_id in account.by_trx_id:
+            raise RefusedError(DUPLICATE_TRX_ID)
+        if price_rp > account.balance_rp:
+            raise RefusedError(INSUFFICIENT_BALANCE)
+        now = self._clock()
+        invoice_number = self._next_invoice(order.product.prefix, now)
+        purchase = Purchase(account, invoice_number, order, now, status, [(now, status)])
+        account.balance_rp -= price_rp
+        account.by_invoice[invoice_number] = purchase
+        if order.trx_id is not None:
+            account.by_trx_id[order.trx_id] = purchase
+        self.purchases.append(purchase)
+        return purchase
+
+    def move(self, purchase: Purchase, status: Status) -> None:
+        """Give a purchase its next status, and the money back that belongs to it.
+
+        FAILED and REFUNDED return all of the price, PARTIAL_SUCCESS returns half of it (an odd
+        Rupiah stays).
+
+        Raises:
+            ValueError: no such step from where the purchase is; nothing has changed then.
+        """
+        if status not in _NEXT[purchase.status]:
+            raise ValueError(
+                f"{purchase.invoice_number}: {purchase.status} cannot become {status}"
+            )
+        due_rp = 0
+        if status in {Status.FAILED, Status.REFUNDED}:
+            due_rp = purchase.price_rp - purchase.returned_rp
+        elif status is Status.PARTIAL_SUCCESS:
+            due_rp = purchase.price_rp // 2
+        purchase.returned_rp += due_rp
+        purchase.account.balance_rp += due_rp
+        purchase.status = status
+        purchase.history.append((self._clock(), status))
+
+    def _open(self, apikey: str, balance_rp: int) -> Account:
+        """Open an account named as in the document; a number tells the later ones apart."""
+        number = "" if not self._accounts else str(len(self._accounts) + 1)
+        account = Account(
+            apikey=apikey,
+            name=f"TopupKuy{number}",
+            email=f"topupkuy{number}@topupkuy.id",
+            plan="Platinum Member",
+            balance_rp=balance_rp,
+            opened_at=self._clock(),
+        )
+        self._accounts[apikey] = account
+        return account
+
+    def _next_invoice(self, prefix: str, now: float) -> str:
+        """Like the document's APIKUY_XX_1679528285_4321; its last part grows, so none repeats."""
+        return f"APIKUY_{prefix}_{int(now)}_{len(self.purchases) + 1:04d}"
+
+
+def _found(purchase: Purchase | None) -> Purchase:
+    if purchase is None:
+        raise RefusedError(INVOICE_NOT_FOUND)
+    return purchase
