@@ -85,6 +85,7 @@ class Evidence:
         said_dest: the destination as an order line writes it.
         user_id: the destination's first part as a status answer writes it.
         server_id: its second part.
+        callback_names: the parameters of a callback in their order, joined by commas.
         asked_at: when a look-up began; what was asked too early proves little.
         reason: for NO_ANSWER and UNSENT: what happened, one short line for the operator.
     """
@@ -98,6 +99,7 @@ class Evidence:
     said_dest: str | None = None
     user_id: str | None = None
     server_id: str | None = None
+    callback_names: str = ""
     asked_at: int = 0
     reason: str = ""
 
@@ -116,6 +118,7 @@ class Order:
         server_id: the second part, or None while unknown.
         said_dest: the destination as the upstream last wrote it in an order line.
         callback_url: where its deliveries go, or None.
+        callback_names: the parameters of the upstream's last callback in their order, or empty.
         status: what is true now, in the upstream's word.
         note: the text after `status X. `.
         invoice_number: the upstream's id, once known.
@@ -142,6 +145,7 @@ class Order:
     server_id: str | None = None
     said_dest: str | None = None
     callback_url: str | None = None
+    callback_names: str = ""
     status: Status = Status.PENDING
     note: str = ""
     invoice_number: str | None = None
@@ -402,6 +406,7 @@ def _enrich(order: Order, evidence: Evidence) -> Order:
         said_dest=evidence.said_dest or order.said_dest,
         user_id=evidence.user_id or order.user_id,
         server_id=evidence.server_id if evidence.user_id else order.server_id,
+        callback_names=evidence.callback_names or order.callback_names,
     )
 
 
@@ -437,6 +442,8 @@ def _unsent(
 def _no_answer(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:
     """Nothing was proved (T5): a look-up decides, also one that a final order was waiting for."""
     what = f"{evidence.source}: no proof of anything ({evidence.reason})"
+    if evidence.source is Source.CALLBACK:
+        return Change(order=_ask(order, now), what=what)
     if order.is_open or evidence.source is Source.LOOKUP:
         order = _plan(replace(order, misses=0), now, rules)
     return Change(order=order, what=what)

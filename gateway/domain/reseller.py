@@ -34,7 +34,6 @@ class Reseller:
     allow_ips: tuple[str, ...] = ()
     delivery: Profile = "toss"
     suspended: bool = False
-    saldo: int | None = None
 
     def __repr__(self) -> str:
         return f"Reseller({self.code!r})"

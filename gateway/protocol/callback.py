@@ -5,7 +5,6 @@ upstream is called by us with the same names in the same order and the same enco
 notices nothing. When and to whom is decided elsewhere.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -34,19 +33,16 @@ class Callback:
 
     Attributes:
         trx_id: the upstream_trx_id that it names, or None.
-        names: its known parameters in the order in which they came.
         evidence: what it says of the order; None where it is only a reason to look up.
     """
 
     trx_id: str | None
-    names: tuple[str, ...]
     evidence: Evidence | None
 
 
 def parse_callback(raw_query: str) -> Callback:
     """Read the query of an Otomax callback. Its msg is never read: it may be cut at a raw `#`."""
     query = parse_query(raw_query)
-    names = tuple(name for name in query.values if name in _KNOWN)
     status = query.get("status")
     evidence = None
     if (
@@ -60,8 +56,9 @@ def parse_callback(raw_query: str) -> Callback:
             note=plain(query.get("sn") or ""),
             invoice_number=plain(query.get("invoice_number") or "") or None,
             product_price=_price(query.get("product_price")),
+            callback_names=",".join(name for name in query.values if name in _KNOWN),
         )
-    return Callback(trx_id=query.get("trx_id"), names=names, evidence=evidence)
+    return Callback(trx_id=query.get("trx_id"), evidence=evidence)
 
 
 def _price(text: str | None) -> int | None:
@@ -70,14 +67,12 @@ def _price(text: str | None) -> int | None:
     return int(text)
 
 
-def toss_message(order: Order, saldo: int | None, names: Sequence[str] = ()) -> Message | None:
+def toss_message(order: Order, saldo: int | None) -> Message | None:
     """Return the delivery that tells an order's status in the upstream's own form.
 
     Args:
         order: as it is now; its callback_url is where it goes.
         saldo: the last balance seen, Rupiah.
-        names: the parameters of the upstream's callback in their order; empty where none came.
-            What a panel can not do without is added at the end where the upstream left it out.
 
     Returns:
         The frozen request, or None where the order has no callback_url.
@@ -93,7 +88,9 @@ def toss_message(order: Order, saldo: int | None, names: Sequence[str] = ()) -> 
     }
     if order.product_price is not None:
         values["product_price"] = str(order.product_price)
-    wanted = dict.fromkeys((*names, *NAMES) if names else (*NAMES, "product_price"))
+    # What a panel can not do without is added where the upstream's callback left it out.
+    called = order.callback_names.split(",") if order.callback_names else ()
+    wanted = dict.fromkeys((*called, *NAMES) if called else (*NAMES, "product_price"))
     query = "&".join(
         f"{name}={quote(values[name], safe=_LEFT_ALONE)}" for name in wanted if name in values
     )

@@ -66,7 +66,6 @@ class Writer:
             batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
             works = [work for work, _ in batch]
             try:
-                # type: ignore[misc]
                 results = await self._thread.run(partial(_commit, works=works))
             except Exception as error:  # noqa: BLE001  every waiter must hear, whatever it was
                 results = [_unavailable(error)] * len(batch)

@@ -41,6 +41,7 @@ CREATE TABLE orders (
     server_id      TEXT,
     said_dest      TEXT,
     callback_url   TEXT,
+    callback_names TEXT NOT NULL,
     status         TEXT NOT NULL
                    CHECK (status IN ('PENDING', 'PAID', 'SUCCESS', 'PARTIAL_SUCCESS', 'FAILED', 'REFUNDED')),
     note           TEXT NOT NULL,

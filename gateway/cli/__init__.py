@@ -1,0 +1,1 @@
+"""The operator's commands, a file a noun. Only here is anything printed."""

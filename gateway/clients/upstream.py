@@ -1,0 +1,118 @@
+"""The upstream's client: one kept-alive session, one request a call, and no guess about failures.
+
+It knows how to carry a request and what a broken call proves about it having left; what an answer
+means is `protocol.upstream`, what follows from it `domain.order`.
+"""
+
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from gateway import __version__
+from gateway.clients.once import ConnectionDropped, once
+from gateway.protocol.upstream import MAX_BODY_BYTES, Reply
+
+# Shorter than any server's own patience (the document's server says `Keep-Alive: timeout=72`), so
+# that we rarely send into a connection that is just being closed and then know nothing.
+_KEEPALIVE_S: Final = 30
+_HEADERS = {"User-Agent": f"otomax-gateway/{__version__}", "Accept-Encoding": "identity"}
+
+
+class CallError(Exception):
+    """A call that brought no answer; `reason` is one short line without secrets."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class Unsent(CallError):  # noqa: N818  the name says what is known
+    """The request provably never left: name look-up, connect or TLS failed (contract T3)."""
+
+
+class NoAnswer(CallError):  # noqa: N818  the name says what is known
+    """The request may have arrived, and no whole answer came back (contract T5)."""
+
+
+class UpstreamClient:
+    """Carries requests to the upstream. To be made inside a running loop.
+
+    Args:
+        base_url: scheme, host, and path prefix, without a trailing slash.
+        timeout_s: one call, from first byte to last.
+        connect_s: the part of it that making a connection may take.
+    """
+
+    def __init__(self, base_url: str, *, timeout_s: float, connect_s: float) -> None:
+        self._base_url = base_url
+        self._timeout_s = timeout_s
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
+            timeout=aiohttp.ClientTimeout(total=timeout_s, connect=connect_s),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=_HEADERS,
+            auto_decompress=False,
+            middlewares=(once,),
+        )
+
+    async def get(self, path: str, *, authorization: str | None = None) -> Reply:
+        """Send one GET, once.
+
+        Args:
+            path: path and query, encoded as they go out.
+            authorization: the upstream key, where the route wants it in a header.
+
+        Raises:
+            Unsent: nothing left this machine.
+            NoAnswer: something may have left, and no whole answer came.
+        """
+        headers = {} if authorization is None else {"Authorization": authorization}
+        url = URL(self._base_url + path, encoded=True)
+        try:
+            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
+                return await _read(response)
+        except aiohttp.ConnectionTimeoutError:
+            raise Unsent("no connection in time") from None
+        except aiohttp.ClientConnectorError as error:
+            raise Unsent(_reason(error)) from None
+        except aiohttp.InvalidURL:
+            raise Unsent("upstream.base_url is no address") from None
+        except TimeoutError:
+            raise NoAnswer(f"no answer within {self._timeout_s:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise NoAnswer(_reason(error)) from None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+
+async def _read(response: aiohttp.ClientResponse) -> Reply:
+    """Read at most MAX_BODY_BYTES; a longer answer is cut off with its connection."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            response.close()
+            break
+    return Reply(
+        status=response.status,
+        content_type=response.content_type,
+        body=bytes(body) if len(body) <= MAX_BODY_BYTES else None,
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Say what broke, without aiohttp's text: that may hold the address, and so the key."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the upstream's name does not resolve"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "the upstream's certificate is not valid"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"connect failed: {error.os_error.strerror or type(error.os_error).__name__}"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the answer broke off"
+    if isinstance(error, ConnectionDropped):
+        return "the connection dropped before an answer"
+    return type(error).__name__

@@ -1,0 +1,223 @@
+"""Accept an order, or say what became of it (contract §4, T10, T11).
+
+An order's way is a task of its own: a panel that hangs up changes nothing, and equal requests at
+the same time wait for the same task. Nothing is refused as FAILED here unless it was journaled so.
+"""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from aiolimiter import AsyncLimiter
+
+from gateway.clock import Clock
+from gateway.domain.errors import Code, JournalUnavailable, Refused
+from gateway.domain.order import Order, Status, begin_send
+from gateway.domain.reseller import Reseller
+from gateway.flow.recheck import Recheck
+from gateway.flow.settlement import Settlement
+from gateway.flow.submission import Submission, Told
+from gateway.flow.worker import Tasks, passed
+from gateway.store import Entry, Record, Store
+
+NOTHING = "-"  # stands in the journal for a product or destination that could not be taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a reseller asks for, in any dialect.
+
+    Attributes:
+        trx_id: the reseller's id, of a permitted form.
+        product_code: None where it could not be taken.
+        dest: the glued destination, or None where it could not be taken.
+        user_id: its first part.
+        server_id: its second part, where the reseller told it.
+        callback_url: a checked address, or None.
+        fault: what is wrong with it, `<CODE> - <kalimat>`; it is journaled as failed.
+        asked: how it was asked, for the timeline, without secrets.
+    """
+
+    trx_id: str
+    product_code: str | None
+    dest: str | None
+    user_id: str | None
+    server_id: str | None
+    callback_url: str | None
+    fault: str | None
+    asked: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What is accepted at most: orders a second for each reseller (0: any), open orders in all."""
+
+    orders_per_s: float
+    max_open_orders: int
+    reply_timeout_s: float
+
+
+@dataclass(slots=True)
+class Flight:
+    """An order on its way, and who waits for it. `order` is set once it is journaled."""
+
+    product_code: str
+    dest: str
+    order: Order | None = None
+    is_new: bool = False
+    task: asyncio.Task[Told] = field(init=False)
+
+
+class Intake:
+    """Takes orders in."""
+
+    def __init__(  # noqa: PLR0913  an order's way begins here and meets everyone
+        self,
+        store: Store,
+        settlement: Settlement,
+        submission: Submission,
+        recheck: Recheck,
+        clock: Clock,
+        *,
+        bounds: Bounds,
+    ) -> None:
+        self._store = store
+        self._settlement = settlement
+        self._submission = submission
+        self._recheck = recheck
+        self._clock = clock
+        self._bounds = bounds
+        self._tasks = Tasks()
+        self._flights: dict[tuple[str, str], Flight] = {}
+        self._pace: dict[str, AsyncLimiter] = {}
+
+    async def place(self, reseller: Reseller, wish: Wish, *, repeat_asks: bool) -> Told:
+        """Place an order, or tell what became of the one with this trx_id.
+
+        Args:
+            reseller: who may order.
+            wish: what is asked for.
+            repeat_asks: a used trx_id asks for its order's status; otherwise it is refused.
+
+        Returns:
+            The order as it is when the answer is due, and the upstream's line where that is it.
+
+        Raises:
+            Refused: nothing was decided.
+            JournalUnavailable: the order is not recorded, and so not sold.
+        """
+        deadline = asyncio.get_running_loop().time() + self._bounds.reply_timeout_s
+        key = (reseller.code, wish.trx_id)
+        product_code, dest = wish.product_code or NOTHING, wish.dest or NOTHING
+        flight = self._flights.get(key)
+        if flight is None:
+            await self._admit(reseller, wish.trx_id)
+            flight = self._flights.get(key) or self._begin(key, reseller, wish)
+        if (flight.product_code, flight.dest) != (product_code, dest):
+            raise Refused(Code.DUPLICATE_TRX_ID)
+        told = await self._wait(flight, deadline)
+        if flight.is_new:
+            return told
+        if not told.order.is_same_purchase(product_code, dest) or not repeat_asks:
+            raise Refused(Code.DUPLICATE_TRX_ID)
+        return Told(await self.latest(told.order, deadline))
+
+    async def _admit(self, reseller: Reseller, trx_id: str) -> None:
+        """Refuse a new order over a limit. A trx_id that was used before is always answered."""
+        code = await self._over_limit(reseller)
+        if code is None:
+            return
+        if await self._store.order_by_trx_id(reseller.code, trx_id) is None:
+            raise Refused(code)
+
+    async def _over_limit(self, reseller: Reseller) -> Code | None:
+        if reseller.upstream_key is None:
+            return Code.RESELLER_SUSPENDED
+        if self._settlement.open_orders >= self._bounds.max_open_orders:
+            return Code.BUSY
+        if not self._bounds.orders_per_s:
+            return None
+        pace = self._pace.get(reseller.code)
+        if pace is None:
+            burst = max(1.0, self._bounds.orders_per_s)
+            pace = AsyncLimiter(burst, burst / self._bounds.orders_per_s)
+            self._pace[reseller.code] = pace
+        if not pace.has_capacity():
+            return Code.RATE_LIMITED
+        await pace.acquire()  # it has capacity, so this does not wait
+        return None
+
+    def _begin(self, key: tuple[str, str], reseller: Reseller, wish: Wish) -> Flight:
+        flight = Flight(wish.product_code or NOTHING, wish.dest or NOTHING)
+        flight.task = self._tasks.start(self._walk(flight, reseller, wish))
+        self._flights[key] = flight
+        flight.task.add_done_callback(lambda _: self._flights.pop(key, None))
+        return flight
+
+    async def _walk(self, flight: Flight, reseller: Reseller, wish: Wish) -> Told:
+        """An order's way from the panel to the upstream and back."""
+        passed("place.before_commit")
+        order, flight.is_new = await self._store.place(self._record(reseller, wish))
+        passed("place.after_commit")
+        flight.order = order
+        if not flight.is_new or not order.is_open:
+            self._settlement.ring(order)
+            return Told(order)
+        self._settlement.open_orders += 1
+        return await self._submission.submit(order)
+
+    def _record(self, reseller: Reseller, wish: Wish) -> Record:
+        now = self._clock()
+        order = Order(
+            reseller=reseller.code,
+            trx_id=wish.trx_id,
+            product_code=wish.product_code or NOTHING,
+            dest=wish.dest or NOTHING,
+            user_id=wish.user_id or NOTHING,
+            server_id=wish.server_id,
+            callback_url=wish.callback_url or reseller.callback_url,
+            placed_at=now,
+        )
+        asked = Entry(now, "asked", wish.asked)
+        if wish.fault is None:
+            sent = Entry(now, "sending", "send 1 to the upstream begins")
+            order = begin_send(order, now, self._settlement.rules)
+            return Record(order=order, entries=(asked, sent))
+        failed = replace(order, status=Status.FAILED, note=wish.fault, final_at=now)
+        return Record(
+            order=failed,
+            entries=(asked, Entry(now, "decided", f"never sent: {wish.fault}")),
+            message=self._settlement.message(failed),
+            tell_at=self._settlement.tell_at(now),
+        )
+
+    async def _wait(self, flight: Flight, deadline: float) -> Told:
+        """Wait for a flight until the answer is due; then what the journal holds is the answer."""
+        left_s = max(0.0, deadline - asyncio.get_running_loop().time())
+        done, _ = await asyncio.wait({flight.task}, timeout=left_s)
+        if done:
+            return flight.task.result()
+        if flight.order is None:
+            raise JournalUnavailable("the journal did not record the order in time")
+        order = flight.order
+        current = await self._store.order_by_trx_id(order.reseller, order.trx_id)
+        return Told(current or order)
+
+    async def latest(self, order: Order, deadline: float) -> Order:
+        """Return an order as it is now; one that is open is looked up first.
+
+        Args:
+            order: as the journal holds it.
+            deadline: when the answer is due at the latest, in the loop's time.
+        """
+        if not order.is_open:
+            return order
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._recheck.look_up(order)
+        except TimeoutError:
+            current = await self._store.order_by_trx_id(order.reseller, order.trx_id)
+            return current or order
+
+    async def finish(self, within_s: float) -> None:
+        """Wait for orders that are on their way, at most this many seconds."""
+        await self._tasks.finish(within_s)

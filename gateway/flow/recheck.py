@@ -1,0 +1,133 @@
+"""Look up what is open or uncertain: for whoever asks, and for whatever is due.
+
+A look-up buys nothing, so it may be made at any time; equal ones share one call, and one order is
+not asked about more than once in two seconds. A start after a crash is an ordinary minute of this
+worker: a send whose process died is found by its date, like every other order that is due.
+"""
+
+import asyncio
+
+from gateway.clients.upstream import CallError, UpstreamClient
+from gateway.clock import Clock
+from gateway.domain.errors import JournalUnavailable
+from gateway.domain.order import (
+    LOOK_UP_GAP_MS,
+    Evidence,
+    Order,
+    Silence,
+    Source,
+)
+from gateway.flow.directory import Directory
+from gateway.flow.settlement import Settlement
+from gateway.flow.submission import Submission
+from gateway.flow.worker import AFTER_TROUBLE_S, Bell, Tasks, run_forever
+from gateway.protocol.upstream import lookup_path, read_lookup_reply
+from gateway.store import Store
+
+# at the same time by the worker; look-ups must leave the upstream room for orders
+MAX_LOOKUPS = 16
+_EVERY_S = 0.5
+_INTERRUPTED = "the process that sent it ended before an answer"
+
+
+class Recheck:
+    """Looks orders up at the upstream."""
+
+    def __init__(  # noqa: PLR0913  it stands between the journal, the upstream and a new send
+        self,
+        store: Store,
+        upstream: UpstreamClient,
+        settlement: Settlement,
+        submission: Submission,
+        directory: Directory,
+        *,
+        clock: Clock,
+    ) -> None:
+        self.bell = Bell()
+        self._tasks = Tasks()
+        self._store = store
+        self._upstream = upstream
+        self._settlement = settlement
+        self._submission = submission
+        self._directory = directory
+        self._clock = clock
+        self._asking: dict[int, asyncio.Task[Order]] = {}
+
+    async def look_up(self, order: Order) -> Order:
+        """Return the order after asking the upstream, or as it is when that was just done.
+
+        Raises:
+            JournalUnavailable: what was heard could not be journaled.
+        """
+        asking = self._asking.get(order.id)
+        if asking is None:
+            recently = order.looked_up_at is not None and (
+                0 <= self._clock() - order.looked_up_at < LOOK_UP_GAP_MS
+            )
+            if recently:
+                return order
+            asking = self._tasks.start(self._ask(order))
+            self._asking[order.id] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(order.id, None))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, order: Order) -> Order:
+        evidence, said = await self._hear(order)
+        try:
+            change = await self._settlement.settle(order.id, evidence, said)
+        except JournalUnavailable:
+            # The order stays due; the upstream is not asked about it in a rush.
+            await asyncio.sleep(AFTER_TROUBLE_S)
+            raise
+        if change.send:
+            self._tasks.start(self._submission.submit(change.order))
+        return change.order
+
+    async def _hear(self, order: Order) -> tuple[Evidence, str]:
+        asked_at = self._clock()
+        reseller = self._directory.by_code(order.reseller)
+        key = None if reseller is None else reseller.upstream_key
+        if key is None:
+            return _silence("the reseller has no upstream key")
+        try:
+            reply = await self._upstream.get(lookup_path(order.upstream_trx_id), authorization=key)
+        except CallError as error:
+            return _silence(error.reason)
+        return read_lookup_reply(reply, order.upstream_trx_id, asked_at), reply.describe()
+
+    async def run(self) -> None:
+        """Work off what is due, for ever."""
+        await run_forever(self.step, self.bell, every_s=_EVERY_S)
+
+    async def step(self) -> bool:
+        """Begin what is due and fits; True when there was something."""
+        room = MAX_LOOKUPS - len(self._asking)
+        if room <= 0:
+            return False
+        skip = self._submission.in_flight | self._asking.keys()
+        due = await self._store.due_orders(self._clock(), room, skip)
+        for order in due:
+            await self._look_at(order)
+        return False
+
+    async def _look_at(self, order: Order) -> None:
+        if order.sending:
+            evidence = Evidence(
+                source=Source.REPLY, verdict=Silence.NO_ANSWER, reason=_INTERRUPTED
+            )
+            order = (await self._settlement.settle(order.id, evidence, _INTERRUPTED)).order
+        asking = self._tasks.start(self._ask(order))
+        self._asking[order.id] = asking
+        asking.add_done_callback(lambda _: self._done(order.id))
+
+    def _done(self, order_id: int) -> None:
+        self._asking.pop(order_id, None)
+        self.bell.ring()
+
+    async def finish(self, within_s: float) -> None:
+        """Wait for look-ups that are under way, at most this many seconds."""
+        await self._tasks.finish(within_s)
+
+
+def _silence(reason: str) -> tuple[Evidence, str]:
+    return Evidence(source=Source.LOOKUP, verdict=Silence.NO_ANSWER, reason=reason), reason

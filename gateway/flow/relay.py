@@ -1,0 +1,121 @@
+"""Deliver what is due: every message of the outbox, until its reseller took it or it is dead.
+
+The outbox row was written by the transaction that settled the order; here it is only sent and its
+outcome noted. One order has one attempt at a time, so that an older status never arrives after a
+newer one; one host has a few, so that a dead one delays nobody else.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from gateway.clients.reseller import ResellerClient, Told
+from gateway.clock import Clock
+from gateway.domain.delivery import Delivery, DeliveryState, after_attempt
+from gateway.flow.worker import Bell, Tasks, passed, run_forever
+from gateway.log import get_logger
+from gateway.store import Entry, Store
+
+log = get_logger(__name__)
+
+MAX_IN_FLIGHT = 256  # attempts at the same time, to all hosts together
+_EVERY_S = 0.5
+
+
+class Relay:
+    """Works the outbox off.
+
+    Args:
+        store: the journal.
+        client: carries one attempt.
+        clock: Unix milliseconds.
+        schedule_s: the wait before each attempt, seconds.
+        per_host: attempts to one host at the same time.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        client: ResellerClient,
+        clock: Clock,
+        *,
+        schedule_s: Sequence[float],
+        per_host: int,
+    ) -> None:
+        self.bell = Bell()
+        self._tasks = Tasks()
+        self._store = store
+        self._client = client
+        self._clock = clock
+        self._schedule_s = schedule_s
+        self._per_host = per_host
+        self._orders: set[int] = set()
+        self._hosts: Counter[str] = Counter()
+
+    async def run(self) -> None:
+        """Work off what is due, for ever."""
+        await run_forever(self.step, self.bell, every_s=_EVERY_S)
+
+    async def step(self) -> bool:
+        """Begin what is due and fits; True when there may be more."""
+        room = MAX_IN_FLIGHT - len(self._orders)
+        if room <= 0:
+            return False
+        full = [host for host, count in self._hosts.items() if count >= self._per_host]
+        due = await self._store.due_deliveries(self._clock(), room, self._orders, full)
+        begun = [delivery for delivery in due if self._begin(delivery)]
+        return bool(begun) and len(due) == room
+
+    def _begin(self, delivery: Delivery) -> bool:
+        host = delivery.message.host
+        if delivery.order_id in self._orders or self._hosts[host] >= self._per_host:
+            return False
+        self._orders.add(delivery.order_id)
+        self._hosts[host] += 1
+        self._tasks.start(self._attempt(delivery))
+        return True
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        message = delivery.message
+        try:
+            passed("delivery.before")
+            told = await self._client.deliver(message.method, message.url)
+            passed("delivery.after")
+            await self._note(delivery, told)
+        finally:
+            self._orders.discard(delivery.order_id)
+            self._hosts[message.host] -= 1
+            if not self._hosts[message.host]:
+                del self._hosts[message.host]
+            self.bell.ring()
+
+    async def _note(self, delivery: Delivery, told: Told) -> None:
+        now = self._clock()
+        text = f"{delivery.message.status}: {told.reason} ({told.elapsed_ms} ms) {told.reply}"
+
+        def decide(current: Delivery) -> Delivery:
+            return after_attempt(
+                current,
+                accepted=told.accepted,
+                result=told.reason,
+                now=now,
+                schedule_s=self._schedule_s,
+            )
+
+        entry = Entry(now, "told" if told.accepted else "not_told", text.rstrip())
+        after = await self._store.change_delivery(delivery.id, decide, entry)
+        event = "delivery.accepted" if told.accepted else "delivery.refused"
+        log.info(
+            event,
+            delivery=delivery.id,
+            reseller=delivery.reseller,
+            status=delivery.message.status,
+            host=delivery.message.host,
+            attempts=after.attempts,
+            reason=told.reason,
+        )
+        if after.state is DeliveryState.DEAD:
+            log.warning("delivery.died", delivery=delivery.id, reseller=delivery.reseller)
+
+    async def finish(self, within_s: float) -> None:
+        """Wait for attempts that are under way, at most this many seconds."""
+        await self._tasks.finish(within_s)

@@ -1,0 +1,139 @@
+"""The one door for evidence: reply, callback and look-up all come through `settle`.
+
+One commit holds the order's new state, the step of its timeline, the message to the reseller, the
+alert and the saldo. What the evidence means is decided by `domain.order.apply`, on the order as it
+is at that instant.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.clock import Clock
+from gateway.domain.backoff import delay_ms
+from gateway.domain.delivery import Message
+from gateway.domain.order import Change, Evidence, Order, Rules, Source, apply
+from gateway.flow.directory import Directory
+from gateway.flow.worker import passed
+from gateway.log import get_logger
+from gateway.protocol.callback import toss_message
+from gateway.store import Entry, Record, Store
+
+log = get_logger(__name__)
+
+_KINDS = {Source.REPLY: "answered", Source.CALLBACK: "called_back", Source.LOOKUP: "looked_up"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bells:
+    """Whom to wake when an order changed."""
+
+    recheck: Callable[[], None]
+    relay: Callable[[], None]
+
+
+class Settlement:
+    """Applies evidence to orders, and counts the open ones.
+
+    Args:
+        store: the journal.
+        directory: the resellers.
+        clock: Unix milliseconds.
+        rules: the times that decide.
+        tell_after_s: the wait before a message's first attempt, seconds.
+        bells: whom to wake.
+    """
+
+    def __init__(  # noqa: PLR0913  the door is where everything meets
+        self,
+        store: Store,
+        directory: Directory,
+        clock: Clock,
+        *,
+        rules: Rules,
+        tell_after_s: float,
+        bells: Bells,
+    ) -> None:
+        self.rules = rules
+        self.open_orders = 0
+        self._store = store
+        self._directory = directory
+        self._clock = clock
+        self._tell_after_s = tell_after_s
+        self._bells = bells
+
+    async def settle(self, order_id: int, evidence: Evidence, said: str) -> Change:
+        """Apply one piece of evidence; durable when it returns.
+
+        Args:
+            order_id: whose.
+            evidence: what was heard.
+            said: how it was said, for the timeline, without secrets.
+
+        Raises:
+            JournalUnavailable: nothing was applied; try again.
+        """
+        now = self._clock()
+        made: list[tuple[Order, Change]] = []
+
+        def decide(order: Order) -> Record:
+            change = apply(order, evidence, now, self.rules)
+            made[:] = [(order, change)]
+            return self._record(change, evidence, said, now)
+
+        passed(f"{evidence.source}.before_commit")
+        await self._store.change_order(order_id, decide)
+        passed(f"{evidence.source}.after_commit")
+        before, change = made[0]
+        self._after(before, change, evidence)
+        return change
+
+    def _record(self, change: Change, evidence: Evidence, said: str, now: int) -> Record:
+        order = change.order
+        entries = [Entry(now, _KINDS[evidence.source], said), Entry(now, "decided", change.what)]
+        if change.alert is not None:
+            entries.append(Entry(now, "alert", change.alert))
+        if change.send:
+            entries.append(Entry(now, "sending", f"send {order.sends} to the upstream begins"))
+        return Record(
+            order=order,
+            entries=tuple(entries),
+            message=self.message(order, evidence.saldo) if change.tell else None,
+            tell_at=self.tell_at(now),
+            alert=change.alert,
+            saldo=evidence.saldo,
+        )
+
+    def message(self, order: Order, saldo: int | None = None) -> Message | None:
+        """Return what tells the reseller this order's status; None where nobody is to be told."""
+        seen = self._directory.saldo(order.reseller) if saldo is None else saldo
+        return toss_message(order, seen)
+
+    def tell_at(self, now: int) -> int:
+        """Return when a message made now is first sent, Unix milliseconds."""
+        return now + delay_ms((self._tell_after_s,), 0)
+
+    def _after(self, before: Order, change: Change, evidence: Evidence) -> None:
+        """Do what follows from a change that is durable."""
+        order = change.order
+        self._directory.saw_saldo(order.reseller, evidence.saldo)
+        if before.is_open and not order.is_open:
+            self.open_orders -= 1
+        self.ring(order)
+        log.info(
+            "order.settled",
+            reseller=order.reseller,
+            trx_id=order.trx_id,
+            upstream_trx_id=order.upstream_trx_id,
+            source=evidence.source.value,
+            status=order.status.value,
+            what=change.what,
+        )
+        if change.alert is not None:
+            log.warning("alert.raised", upstream_trx_id=order.upstream_trx_id, text=change.alert)
+
+    def ring(self, order: Order) -> None:
+        """Wake who has something to do for this order now."""
+        if not order.is_open:
+            self._bells.relay()
+        if order.due_at is not None and order.due_at <= self._clock():
+            self._bells.recheck()

@@ -1,0 +1,119 @@
+"""Send what was begun, once: one request an order, and whatever comes of it through the one door.
+
+The send was made durable before this module is called (contract T1). What provably never left is
+tried again for a short while; everything else is sent a second time only when `domain.order` says
+so.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from gateway.clients.upstream import NoAnswer, Unsent, UpstreamClient
+from gateway.domain.errors import JournalUnavailable
+from gateway.domain.order import Change, Evidence, Order, Silence, Source
+from gateway.flow.directory import Directory
+from gateway.flow.settlement import Settlement
+from gateway.flow.worker import AFTER_TROUBLE_S, passed
+from gateway.log import get_logger
+from gateway.protocol.text import Line
+from gateway.protocol.upstream import Reply, order_path, read_order_reply
+from gateway.vault import Vault
+
+log = get_logger(__name__)
+
+_FIRST_PAUSE_S = 0.2  # between tries to connect; doubles
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An order after its send, and the upstream's own line where it is what is true now."""
+
+    order: Order
+    line: Line | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How orders are sent: seconds that the unsent is tried for, and sends at the same time."""
+
+    unreachable_s: float
+    max_in_flight: int
+    public_url: str
+
+
+class Submission:
+    """Sends orders to the upstream."""
+
+    def __init__(
+        self,
+        upstream: UpstreamClient,
+        settlement: Settlement,
+        directory: Directory,
+        vault: Vault,
+        limits: Limits,
+    ) -> None:
+        self.in_flight: set[int] = set()
+        self._upstream = upstream
+        self._settlement = settlement
+        self._directory = directory
+        self._vault = vault
+        self._limits = limits
+        self._slots = asyncio.Semaphore(limits.max_in_flight)
+
+    async def submit(self, order: Order) -> Told:
+        """Send an order whose send has been begun in the journal, and settle what comes of it.
+
+        The answer is journaled even if the journal is away for a while: this goes on until it is.
+        """
+        self.in_flight.add(order.id)
+        try:
+            async with self._slots:
+                passed("send.before")
+                evidence, line, said = await self._send(order)
+                passed("send.after")
+            change = await self._settle(order.id, evidence, said)
+        finally:
+            self.in_flight.discard(order.id)
+        relayed = line is not None and change.order.status is evidence.verdict
+        return Told(change.order, line if relayed else None)
+
+    async def _send(self, order: Order) -> tuple[Evidence, Line | None, str]:
+        reseller = self._directory.by_code(order.reseller)
+        if reseller is None or reseller.upstream_key is None:
+            return _silence(Silence.UNSENT, "the reseller has no upstream key")
+        token = self._vault.callback_token(order.upstream_trx_id)
+        callback_url = f"{self._limits.public_url}/callback/{token}"
+        path = order_path(order, reseller.upstream_key, callback_url)
+        try:
+            reply = await self._connect_and_send(path)
+        except Unsent as error:
+            return _silence(Silence.UNSENT, error.reason)
+        except NoAnswer as error:
+            return _silence(Silence.NO_ANSWER, error.reason)
+        return *read_order_reply(reply, order), reply.describe()
+
+    async def _connect_and_send(self, path: str) -> Reply:
+        """Send once; only what never left is tried again, for `unreachable_s` in all."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._limits.unreachable_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._upstream.get(path)
+            except Unsent:
+                if loop.time() + pause_s >= give_up_at:
+                    raise
+            await asyncio.sleep(pause_s)
+            pause_s *= 2
+
+    async def _settle(self, order_id: int, evidence: Evidence, said: str) -> Change:
+        while True:
+            try:
+                return await self._settlement.settle(order_id, evidence, said)
+            except JournalUnavailable as error:
+                log.warning("order.unsettled", order_id=order_id, reason=str(error))
+            await asyncio.sleep(AFTER_TROUBLE_S)
+
+
+def _silence(verdict: Silence, reason: str) -> tuple[Evidence, None, str]:
+    return Evidence(source=Source.REPLY, verdict=verdict, reason=reason), None, reason
