@@ -82,7 +82,7 @@ class Vault:
         except FileNotFoundError:
             if sealed_exists:
                 raise VaultError(
-                    f"{key_path} is missing, and only its keys open what the journal holds sealed; "
+                    f"{key_path} is missing, and only its keys open the journal's seals; "
                     "put the file back from your backup"
                 ) from None
             text = _create(key_path)

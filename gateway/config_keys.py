@@ -1,0 +1,266 @@
+"""The keys of the configuration: each with its default, its unit and its reason.
+
+Only the sections and their whole may live here; the keys are frozen by the contract. A description
+is what the operator reads above the key in config.example.toml: unit first, then why the default
+is what it is, and for a limit what happens at it.
+"""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from gateway.config_values import (
+    BaseAddress,
+    Count,
+    DeliverySchedule,
+    Duration,
+    Flag,
+    KeyFile,
+    Listen,
+    LogFormat,
+    LogLevel,
+    LookUpSchedule,
+    Networks,
+    Rate,
+    ReplyTimeout,
+    StorageUrl,
+    Timeout,
+    split_listen,
+)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Server(_Section):
+    """Where panels and the upstream reach us."""
+
+    listen: Listen = Field(
+        default="127.0.0.1:8080",
+        description="HOST:PORT for panels and callbacks. The default serves this machine alone: "
+        "a reverse proxy with TLS stands in front.",
+    )
+    public_url: BaseAddress = Field(
+        description="Required. The address of this gateway as the upstream sees it: callbacks "
+        "come to <public_url>/callback/…, and without them every order waits for a look-up.",
+    )
+    reply_timeout_s: ReplyTimeout = Field(
+        default=15.0,
+        description="Seconds until an order is answered at the latest. Keep it below what the "
+        "panels wait; an order that is still open then is answered PENDING and goes on.",
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Addresses or networks of your own reverse proxies. Only from these is "
+        "X-Forwarded-For believed, right to left; anybody else could write it himself.",
+    )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of `listen`, an IPv6 host without brackets."""
+        return split_listen(self.listen)
+
+
+class Admin(_Section):
+    """Where the operator looks."""
+
+    listen: Listen = Field(
+        default="127.0.0.1:8081",
+        description="HOST:PORT for the dashboard and /metrics. Keep it off the public network.",
+    )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of `listen`, an IPv6 host without brackets."""
+        return split_listen(self.listen)
+
+
+class Upstream(_Section):
+    """Toss Games, or another site of the same software."""
+
+    base_url: BaseAddress = Field(
+        default="https://api.tossgames.com",
+        description="Where orders go. Another site of the same software differs only here.",
+    )
+    timeout_s: Timeout = Field(
+        default=60.0,
+        description="Seconds for one call, from first byte to last. Generous, because giving up "
+        "on an order that was sent makes it uncertain; it is never sent again just for that.",
+    )
+    unreachable_s: Duration = Field(
+        default=5.0,
+        description="Seconds for which an order that provably did not leave (no name, no "
+        "connection) is tried; then it is FAILED UPSTREAM_UNREACHABLE and the panel goes on.",
+    )
+    max_in_flight: Count = Field(
+        default=200,
+        description="Calls at one time. At the limit orders wait for their turn, and are answered "
+        "PENDING when it takes longer than server.reply_timeout_s.",
+    )
+    callback_ips: Networks = Field(
+        default=(IPv4Network("157.230.42.1"),),
+        description="Addresses or networks that callbacks come from, by the upstream's document. "
+        "Others get 403. An empty list checks nothing: the token alone protects then.",
+    )
+
+
+class Storage(_Section):
+    """Where the journal lies."""
+
+    url: StorageUrl = Field(
+        default="sqlite:///gateway.db",
+        description="sqlite:///FILE (four slashes: from the root), or postgresql://… for several "
+        "gateways on one journal. A relative FILE lies beside this configuration file.",
+        repr=False,
+    )
+
+
+class Secrets(_Section):
+    """What opens the seals."""
+
+    key_file: KeyFile = Field(
+        default="secret.key",
+        description="The file whose keys seal what the journal keeps secret, mode 0600, beside "
+        "this file if relative. Keep a copy elsewhere: without it every reseller key is lost.",
+    )
+
+
+class Recheck(_Section):
+    """Looking up what is open or uncertain."""
+
+    schedule_s: LookUpSchedule = Field(
+        default=(2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0),
+        description="Seconds before each look-up of an open order; the last repeats. Dense at the "
+        "start, while a customer is waiting.",
+    )
+    settle_s: Duration = Field(
+        default=40.0,
+        description="Seconds after an uncertain send within which nothing is sent again: the "
+        "upstream may still be buying. Less than its own slowest order risks a double purchase.",
+    )
+    expire_s: Duration = Field(
+        default=1800.0,
+        description="Seconds after the first send within which a later one may start. Then an "
+        "order that the upstream never heard of ends FAILED EXPIRED.",
+    )
+
+
+class Delivery(_Section):
+    """Telling the resellers."""
+
+    schedule_s: DeliverySchedule = Field(
+        default=(
+            *(0.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0),
+            *(14400.0, 28800.0, 43200.0, 86400.0, 86400.0),
+        ),
+        description="Seconds before each attempt, about 76 hours in all, so that a panel may be "
+        "down for a weekend. After the last one the delivery is dead, with an alert.",
+    )
+    timeout_s: Timeout = Field(
+        default=10.0,
+        description="Seconds for one attempt in all, so that a slow panel holds no place long.",
+    )
+    per_host: Count = Field(
+        default=4,
+        description="Deliveries to one host at a time. At the limit the others wait; hosts do not "
+        "wait for each other.",
+    )
+    allow_private: Flag = Field(
+        default=False,
+        description="true lets deliveries reach private and local addresses. For tests and the "
+        "demo only: a callback_url is chosen by strangers.",
+    )
+
+
+class Limits(_Section):
+    """What one reseller may ask of us."""
+
+    orders_per_s: Rate = Field(
+        default=100.0,
+        description="New orders per second and reseller; 0 is no limit. Beyond it an order gets "
+        "ERROR RATE_LIMITED: nothing is recorded, nothing sent, the panel may ask again.",
+    )
+    max_open_orders: Count = Field(
+        default=100_000,
+        description="Open orders in all. At the limit new orders get ERROR BUSY and nothing is "
+        "sent, until some have ended.",
+    )
+
+
+class Catalog(_Section):
+    """Product lists."""
+
+    ttl_s: Duration = Field(
+        default=60.0,
+        description="Seconds for which a product list is answered without asking the upstream. "
+        "Longer shows old prices, shorter costs a call.",
+    )
+
+
+class Log(_Section):
+    """What is written to stderr."""
+
+    format: LogFormat = Field(
+        default="auto",
+        description="auto, console or json. auto: colours on a terminal, else one JSON object a "
+        "line, as log collectors want it.",
+    )
+    level: LogLevel = Field(
+        default="info", description="debug, info, warning or error: the least that is written."
+    )
+
+
+class Settings(_Section):
+    """The whole configuration, checked; it never changes.
+
+    Made by `load_settings`, or in a program by `Settings.model_validate({...}, context={"folder":
+    path})`, where the folder is what relative file names start from (default: the current one).
+    """
+
+    server: Server
+    admin: Admin = Admin()
+    upstream: Upstream = Upstream()
+    storage: Storage = Storage()
+    secrets: Secrets = Secrets()
+    recheck: Recheck = Recheck()
+    delivery: Delivery = Delivery()
+    limits: Limits = Limits()
+    catalog: Catalog = Catalog()
+    log: Log = Log()
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _places: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, context: object, /) -> None:
+        """Take the folder, and the places of the keys, from the context of the validation."""
+        if isinstance(context, dict):
+            self._folder = context.get("folder", self._folder).absolute()
+            self._places = context.get("places", self._places)
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """Where each key that was given came from: `"server.listen"` to `"config.toml:3"`."""
+        return MappingProxyType(dict(self._places))
+
+    def sqlite_path(self) -> Path | None:
+        """The journal's file, absolute; None when the journal is not SQLite."""
+        if not self.storage.url.startswith("sqlite:///"):
+            return None
+        return self._folder / self.storage.url.removeprefix("sqlite:///")
+
+    def key_path(self) -> Path:
+        """The key file, absolute."""
+        return self._folder / self.secrets.key_file
+
+
+SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    name: field.annotation
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
+"""The sections by their names, in the order of the file."""
