@@ -1,0 +1,246 @@
+"""The client of deliveries: one HTTP request to a URL that a reseller chose, and what came of it.
+
+Both the URL and the server behind it are hostile until shown otherwise, so nothing that the other
+side does gets out of here as an exception, costs more than `timeout_s` or more than 4 KiB, leads
+to another place (redirects, proxies, cookies), or reaches a forbidden address (`guard`). Whether
+and when to try again is not decided here; what is sent is not written here.
+"""
+
+import asyncio
+import errno
+import os
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import MappingProxyType
+
+import aiohttp
+import yarl
+
+from gateway.clients.guard import NameLookup, guarded_connector
+from gateway.clients.once import ConnectionDropped, once
+
+MAX_REPLY_BYTES = 4096
+"""How much of a reply's body is read (contract, "Deliveries out"); what has more is hung up on."""
+
+MAX_REPLY_SHOWN = 200
+"""Characters of the reply that are kept: an error page's title fits, a timeline stays readable."""
+
+_MAX_HOST_SHOWN = 100  # characters of a host in a reason; DNS allows 253
+
+_SEVERAL = "Multiple exceptions: "  # how aiohappyeyeballs begins a joint error
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+_OWN_HEADERS = {
+    "User-Agent": "otomax-gateway",
+    # Nothing is ever unpacked, so that a few kilobytes cannot become gigabytes.
+    "Accept-Encoding": "identity",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one attempt to tell a reseller came to.
+
+    Attributes:
+        status: The HTTP code, or None when no answer came.
+        accepted: Whether the code was 2xx, which alone ends a delivery.
+        reason: One short line for the timeline; never holds the URL's path or query.
+        reply: The beginning of the reply's body, at most `MAX_REPLY_SHOWN` characters, everything
+            unprintable escaped as in a Python string; empty when there was none.
+        elapsed_ms: From the call to its end, in milliseconds.
+    """
+
+    status: int | None
+    accepted: bool
+    reason: str
+    reply: str
+    elapsed_ms: int
+
+
+class ResellerClient:
+    """Sends deliveries; one for the whole process, built inside its running loop.
+
+    How many calls run at a time, in all and to one host, is the caller's to limit: here a call
+    would spend its own time-out waiting for its turn.
+
+    Args:
+        timeout_s: Seconds for one delivery in all, the look-up of the name included.
+        allow_private: True lets deliveries go to any address: for tests and the demo.
+        lookup: Looks names up; stays the caller's to close. Default: the system's resolver.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float,
+        *,
+        allow_private: bool,
+        lookup: aiohttp.abc.AbstractResolver | None = None,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._own_lookup = NameLookup() if lookup is None else None
+        self._session = aiohttp.ClientSession(
+            connector=guarded_connector(
+                allow_private=allow_private, resolver=lookup or self._own_lookup
+            ),
+            # `deliver` has one timer for everything; aiohttp's would round up to whole seconds.
+            timeout=aiohttp.ClientTimeout(),
+            headers=_OWN_HEADERS,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(once,),
+            read_bufsize=MAX_REPLY_BYTES,
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    async def deliver(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        body: bytes | None = None,
+    ) -> Told:
+        """Send one request, and hear what the other side says.
+
+        It is one request on the wire at most. Nothing that the URL or the other side does raises.
+
+        Args:
+            method: `GET` or `POST`.
+            url: Sent byte for byte, without its fragment: whoever made it has encoded it.
+            headers: What goes out besides our own; wins over it.
+            body: Of a `POST`.
+
+        Returns:
+            What came of it. An answer whose body stops midway is an answer all the same.
+
+        Raises:
+            RuntimeError: The client was closed.
+            asyncio.CancelledError: The caller was cancelled; the connection is closed.
+        """
+        if self._session.closed:
+            raise RuntimeError("the client of deliveries is closed")
+        started = time.monotonic()
+        status: int | None = None
+        reply = bytearray()
+        reason = ""
+        try:
+            target = _target(url)
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._session.request(
+                    method, target, headers=headers, data=body, allow_redirects=False
+                ) as answer,
+            ):
+                status = answer.status
+                await _read_beginning(answer, reply)
+        except Exception as error:  # noqa: BLE001 - what hostile bytes make a parser raise is open
+            reason = _why(error, self._timeout_s)
+        return Told(
+            status=status,
+            accepted=status is not None and _is_success(status),
+            reason=reason if status is None else _said(status),
+            reply=_shown(reply),
+            elapsed_ms=round((time.monotonic() - started) * 1000),
+        )
+
+    async def close(self) -> None:
+        """Close every connection and let the look-up threads end."""
+        await self._session.close()
+        if self._own_lookup is not None:
+            await self._own_lookup.close()
+
+
+class _BadUrlError(ValueError):
+    """A URL that is not even tried; its text is the reason."""
+
+
+def _target(url: str) -> yarl.URL:
+    """Take the URL as it is, if a request line can be made of it that says just that."""
+    if any(character <= " " or character == "\x7f" for character in url):
+        raise _BadUrlError("the URL holds a space or a control character")
+    try:
+        target = yarl.URL(url, encoded=True)
+        port = target.port  # read only when it is asked for
+    except ValueError as error:
+        raise _BadUrlError("the URL cannot be read") from error
+    if target.scheme not in {"http", "https"} or not target.raw_host or not port:
+        raise _BadUrlError("the URL is not http:// or https:// with a host")
+    if target.raw_user is not None or target.raw_password is not None:
+        raise _BadUrlError("the URL holds a user name or a password")
+    return target
+
+
+async def _read_beginning(answer: aiohttp.ClientResponse, into: bytearray) -> None:
+    """Read what is allowed to be read; close the connection unless that was all."""
+    while len(into) < MAX_REPLY_BYTES:
+        some = await answer.content.read(MAX_REPLY_BYTES - len(into))
+        if not some:
+            return
+        into += some
+    if not answer.content.at_eof():
+        answer.close()
+
+
+def _is_success(status: int) -> bool:
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def _said(status: int) -> str:
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return f"HTTP {status}, redirects are not followed"
+    return f"HTTP {status}"
+
+
+def _shown(reply: bytearray) -> str:
+    """Make bytes of a stranger safe to store and to look at."""
+    return _visible(reply.decode("utf-8", "backslashreplace"), MAX_REPLY_SHOWN)
+
+
+def _visible(text: str, limit: int) -> str:
+    """Cut a stranger's text, and escape what a terminal or a page would obey instead of show."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:limit])
+    return "".join(shown)[:limit]
+
+
+def _why(error: Exception, timeout_s: float) -> str:
+    """Say in one line why no answer came, without a word of the URL but its host."""
+    match error:
+        case _BadUrlError() | ConnectionDropped():
+            return str(error)
+        case aiohttp.ClientConnectorDNSError():
+            return f"name {_visible(error.host, _MAX_HOST_SHOWN)} does not resolve"
+        case aiohttp.ClientConnectorCertificateError():
+            return f"TLS certificate refused: {_tls_words(error.certificate_error)}"
+        case aiohttp.ClientConnectorSSLError():
+            return f"TLS failed: {_tls_words(error.os_error)}"
+        case aiohttp.ClientConnectorError():
+            return _connect_words(error.os_error)
+        case TimeoutError():
+            return f"no answer within {timeout_s:g} s"
+        case aiohttp.InvalidURL():
+            return "the URL's host is an odd spelling of an address and not allowed"
+        case aiohttp.ClientResponseError():
+            return "the answer is not HTTP"
+        case _:
+            return f"no answer ({type(error).__name__})"
+
+
+def _connect_words(error: OSError) -> str:
+    """Turn the error of a connect into words; the system's own carry address tuples with them."""
+    if error.errno not in {None, errno.EACCES}:
+        return os.strerror(error.errno).lower()
+    # A ForbiddenAddress, or what several addresses of a name came to, when these differ.
+    words = (error.strerror or str(error)).removeprefix(_SEVERAL)
+    return _visible(words, MAX_REPLY_SHOWN)
+
+
+def _tls_words(error: Exception) -> str:
+    """OpenSSL's own words, without its numbers and file names."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _visible(error.verify_message, MAX_REPLY_SHOWN)
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    return type(error).__name__
