@@ -23,7 +23,7 @@ def key_lines(text: str) -> dict[tuple[str, ...], int]:
     """
     scanner = _Scanner(text)
     # Not TOML after all, or nested beyond reason: what was found so far still holds.
-    with contextlib.suppress(IndexError, RecursionError):
+    with contextlib.suppress(IndexError, ValueError, RecursionError):
         scanner.document()
     return scanner.lines
 

@@ -261,7 +261,8 @@ def test_all_mistakes_come_at_once_in_order(tmp_path: Path) -> None:
             "orders would go in a circle"
         ),
         (
-            f"{path}: server.public_url: is missing; write the address at which the upstream reaches "
+            f"{path}: server.public_url: is missing; write the address at which the upstream "
+            "reaches "
             'this gateway, such as public_url = "https://gateway.toko.id", in [server]'
         ),
         (
@@ -318,7 +319,8 @@ def test_no_file_at_all_points_to_init(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     assert mistakes_of(None, {"OTOMAX_GATEWAY_CONFIG": ""}) == [
         (
-            "config.toml: there is no such file, and the environment does not give server.public_url; "
+            "config.toml: there is no such file, and the environment does not give "
+            "server.public_url; "
             "`otomax-gateway init` makes the file"
         )
     ]
