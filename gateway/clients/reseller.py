@@ -233,14 +233,14 @@ def _connect_words(error: OSError) -> str:
     if error.errno not in {None, errno.EACCES}:
         return os.strerror(error.errno).lower()
     # A ForbiddenAddress, or what several addresses of a name came to, when these differ.
+    # Without any words it is asyncio's, for a peer that hangs up on the TLS handshake.
     words = (error.strerror or str(error)).removeprefix(_SEVERAL)
-    return _visible(words, MAX_REPLY_SHOWN)
+    return _visible(words, MAX_REPLY_SHOWN) or "connection dropped while it was made"
 
 
 def _tls_words(error: Exception) -> str:
     """OpenSSL's own words, without its numbers and file names."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _visible(error.verify_message, MAX_REPLY_SHOWN)
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
-    return type(error).__name__
+    reason = getattr(error, "reason", None) or "handshake failed"
+    return str(reason).replace("_", " ").lower()

@@ -295,6 +295,20 @@ DANGEROUS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def stay_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard that is broken must show here, and not at somebody else's address."""
+    connect = socket.socket.connect
+
+    def checked(self: socket.socket, address: tuple[str, int]) -> None:
+        parsed = ipaddress.ip_address(address[0])
+        inner = getattr(parsed, "ipv4_mapped", None) or parsed
+        assert inner.is_loopback or inner.is_unspecified, f"connects to {address}"
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", checked)
+
+
 @pytest.mark.parametrize(("address", "word"), REFUSED.items())
 def test_refused(address: str, word: str) -> None:
     why = check_address(address)

@@ -29,6 +29,20 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 SECRET = "msg=R%23trx-7%20SUKSES"
 
 
+@pytest.fixture(autouse=True)
+def stay_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guard that is broken must show here, and not at somebody else's address."""
+    connect = socket.socket.connect
+
+    def checked(self: socket.socket, address: tuple[str, int]) -> None:
+        parsed = ipaddress.ip_address(address[0])
+        inner = getattr(parsed, "ipv4_mapped", None) or parsed
+        assert inner.is_loopback or inner.is_unspecified, f"connects to {address}"
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", checked)
+
+
 class Panel:
     """A raw server: keeps the bytes of each request, and does with the connection what it is told.
 
@@ -296,7 +310,9 @@ async def test_at_most_four_kibibytes_are_read_and_then_the_connection_is_closed
     assert panel.connections == 2
 
 
-@pytest.mark.parametrize(("length", "connections"), [(MAX_REPLY_BYTES - 1, 1), (1_000_000, 2)])
+@pytest.mark.parametrize(
+    ("length", "connections"), [(MAX_REPLY_BYTES - 1, 1), (MAX_REPLY_BYTES, 1), (1_000_000, 2)]
+)
 async def test_a_connection_is_kept_only_when_all_was_read(length: int, connections: int) -> None:
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length + b"y" * length
     panel = Panel(answers(reply, then_close=False))
@@ -596,6 +612,14 @@ async def test_no_tls_where_tls_is_expected() -> None:
     async with serving(panel), telling() as client:
         what = await client.deliver("GET", f"https://127.0.0.1:{panel.port}/")
     assert what.reason == "TLS failed: wrong version number"
+
+
+async def test_a_tls_handshake_that_is_hung_up_on() -> None:
+    panel = Panel(answers(b""), until=b"\x03")
+    async with serving(panel), telling() as client:
+        what = await client.deliver("GET", f"https://127.0.0.1:{panel.port}/")
+    assert (what.status, what.accepted) == (None, False)
+    assert what.reason == "connection dropped while it was made"
 
 
 async def test_many_at_a_time_and_one_slow_host_delays_nobody() -> None:
