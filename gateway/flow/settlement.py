@@ -6,7 +6,6 @@ is at that instant.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.domain.backoff import delay_ms
@@ -23,12 +22,8 @@ log = get_logger(__name__)
 _KINDS = {Source.REPLY: "answered", Source.CALLBACK: "called_back", Source.LOOKUP: "looked_up"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bells:
-    """Whom to wake when an order changed."""
-
-    recheck: Callable[[], None]
-    relay: Callable[[], None]
+def _nobody() -> None:
+    """Wake nobody: nothing is wired yet."""
 
 
 class Settlement:
@@ -40,10 +35,9 @@ class Settlement:
         clock: Unix milliseconds.
         rules: the times that decide.
         tell_after_s: the wait before a message's first attempt, seconds.
-        bells: whom to wake.
     """
 
-    def __init__(  # noqa: PLR0913  the door is where everything meets
+    def __init__(
         self,
         store: Store,
         directory: Directory,
@@ -51,7 +45,6 @@ class Settlement:
         *,
         rules: Rules,
         tell_after_s: float,
-        bells: Bells,
     ) -> None:
         self.rules = rules
         self.open_orders = 0
@@ -59,7 +52,13 @@ class Settlement:
         self._directory = directory
         self._clock = clock
         self._tell_after_s = tell_after_s
-        self._bells = bells
+        self._wake_recheck: Callable[[], None] = _nobody
+        self._wake_relay: Callable[[], None] = _nobody
+
+    def listen(self, *, recheck: Callable[[], None], relay: Callable[[], None]) -> None:
+        """Set whom to wake when there is something to look up, or to deliver."""
+        self._wake_recheck = recheck
+        self._wake_relay = relay
 
     async def settle(self, order_id: int, evidence: Evidence, said: str) -> Change:
         """Apply one piece of evidence; durable when it returns.
@@ -134,6 +133,6 @@ class Settlement:
     def ring(self, order: Order) -> None:
         """Wake who has something to do for this order now."""
         if not order.is_open:
-            self._bells.relay()
+            self._wake_relay()
         if order.due_at is not None and order.due_at <= self._clock():
-            self._bells.recheck()
+            self._wake_recheck()

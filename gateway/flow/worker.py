@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from gateway.domain.errors import JournalUnavailable
+from gateway.domain.errors import JournalUnavailable, Refused
 from gateway.log import get_logger
 
 log = get_logger(__name__)
@@ -65,7 +65,10 @@ class Tasks:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Refused | JournalUnavailable):
+            return  # an answer to whoever waits, not a mistake of ours
+        if error is not None:
             log.error("task.failed", exc_info=error)
 
     async def finish(self, within_s: float) -> None:

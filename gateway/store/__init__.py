@@ -218,6 +218,10 @@ class Store(Protocol):
         """Write and commit; returns when the journal can record."""
         ...
 
+    def announce(self, about: dict[str, str]) -> None:
+        """Say how the process that holds this journal is reached; `running_gateway` reads it."""
+        ...
+
     async def close(self) -> None:
         """Finish what is being written and close the journal."""
         ...

@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from gateway.store import JournalInUse
 
@@ -26,12 +25,12 @@ class Lock:
             raise JournalInUse(
                 f"{journal} is in use by process {pid}: one gateway a journal"
             ) from None
-        self.say({"pid": os.getpid()})
+        self.say({})
 
-    def say(self, about: dict[str, Any]) -> None:
-        """Write who holds the lock."""
+    def say(self, about: dict[str, str]) -> None:
+        """Write who holds the lock, and how that process is reached."""
         os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps(about).encode(), 0)
+        os.pwrite(self._file, json.dumps({"pid": str(os.getpid()), **about}).encode(), 0)
 
     def close(self) -> None:
         """Let go."""
@@ -39,7 +38,7 @@ class Lock:
         os.close(self._file)
 
 
-def read_lock(journal: Path) -> dict[str, Any]:
+def read_lock(journal: Path) -> dict[str, str]:
     """Return what the holder of a journal wrote about itself; empty where nothing is said."""
     try:
         said = json.loads(journal.with_name(journal.name + ".lock").read_text())

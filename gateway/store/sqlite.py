@@ -332,6 +332,9 @@ class SqliteStore:
         )
         await self._write(lambda connection: connection.execute(sql).rowcount)
 
+    def announce(self, about: dict[str, str]) -> None:
+        self.lock.say(about)
+
     async def close(self) -> None:
         await self._writer.finish()
         await self._reader.close()

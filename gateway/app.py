@@ -1,0 +1,250 @@
+"""Builds the house and wires it: settings in, a running gateway out. The only place that does.
+
+`serve`, the demo and the tests run this very code; the commands take `open_journal` from here.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.clients.reseller import ResellerClient
+from gateway.clients.upstream import UpstreamClient
+from gateway.clock import Clock, now_ms
+from gateway.config import Settings
+from gateway.domain.order import Rules
+from gateway.flow.account import Account
+from gateway.flow.desk import Desk
+from gateway.flow.directory import Directory
+from gateway.flow.inbox import Inbox
+from gateway.flow.intake import Bounds, Intake
+from gateway.flow.recheck import Recheck
+from gateway.flow.relay import Relay
+from gateway.flow.settlement import Settlement
+from gateway.flow.submission import Limits, Submission
+from gateway.log import get_logger
+from gateway.protocol.callback import host_of
+from gateway.store import Store
+from gateway.store.open import open_store
+from gateway.vault import Vault
+from gateway.web.callback import CallbackRoutes
+from gateway.web.control import ControlSocket
+from gateway.web.gate import Gate
+from gateway.web.listener import Listener, url_of
+from gateway.web.ops import Health
+from gateway.web.routes import admin_app, public_app
+from gateway.web.text import TextDialect
+
+log = get_logger(__name__)
+
+_ROOT = "root"  # the name under which the journal keeps the vault's sealed root
+_LAST_WORDS_S = 2.0  # for look-ups and deliveries under way when the gateway goes down
+_LEASE_MARGIN_S = 30.0  # a send is not taken for dead while its own process may still journal it
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """An open journal with what opens its seals."""
+
+    store: Store
+    vault: Vault
+
+
+async def open_journal(settings: Settings) -> Journal:
+    """Open the journal and the vault that belongs to it.
+
+    Raises:
+        JournalInUse: another process holds the journal.
+        JournalUnusable: it can not be opened.
+        VaultError: the key file does not open what is sealed in it.
+    """
+    store = await open_store(settings.sqlite_path())
+    try:
+        root = await store.meta(_ROOT)
+        vault = Vault.open(settings.key_path(), sealed_exists=root is not None)
+        if root is None:
+            root = vault.new_root()
+            await store.put_meta(_ROOT, root)
+        vault.use_root(root)
+    except BaseException:
+        await store.close()
+        raise
+    return Journal(store, vault)
+
+
+class Gateway:
+    """A whole gateway. `await Gateway.open(…)`, `await start()`, and at the end `await stop()`."""
+
+    def __init__(self, settings: Settings, journal: Journal, clock: Clock = now_ms) -> None:
+        """Build every part; nothing runs yet. To be called inside a running loop.
+
+        Args:
+            settings: the checked configuration.
+            journal: from `open_journal`; closed by `stop`.
+            clock: Unix milliseconds.
+        """
+        self.settings = settings
+        self.store = journal.store
+        self._clock = clock
+        self._build_flow(settings, journal, clock)
+        self._build_web(settings, journal)
+        self._workers: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def open(cls, settings: Settings, clock: Clock = now_ms) -> "Gateway":
+        """Open the journal and build a gateway on it; raises what `open_journal` raises."""
+        return cls(settings, await open_journal(settings), clock)
+
+    def _build_flow(self, settings: Settings, journal: Journal, clock: Clock) -> None:
+        store, vault = journal.store, journal.vault
+        self._upstream = UpstreamClient(
+            settings.upstream.base_url,
+            timeout_s=settings.upstream.timeout_s,
+            connect_s=settings.upstream.unreachable_s,
+        )
+        self._panels = ResellerClient(
+            settings.delivery.timeout_s, allow_private=settings.delivery.allow_private
+        )
+        self.directory = Directory(store, vault, clock)
+        self.settlement = Settlement(
+            store,
+            self.directory,
+            clock,
+            rules=rules_of(settings),
+            tell_after_s=settings.delivery.schedule_s[0],
+        )
+        limits = Limits(
+            unreachable_s=settings.upstream.unreachable_s,
+            max_in_flight=settings.upstream.max_in_flight,
+            public_url=settings.server.public_url,
+        )
+        submission = Submission(self._upstream, self.settlement, self.directory, vault, limits)
+        self.recheck = Recheck(
+            store, self._upstream, self.settlement, submission, self.directory, clock=clock
+        )
+        self.relay = Relay(
+            store,
+            self._panels,
+            clock,
+            schedule_s=settings.delivery.schedule_s,
+            per_host=settings.delivery.per_host,
+        )
+        self.settlement.listen(recheck=self.recheck.bell.ring, relay=self.relay.bell.ring)
+        self.intake = Intake(
+            store, self.settlement, submission, self.recheck, clock, bounds=bounds_of(settings)
+        )
+        self.inbox = Inbox(store, self.settlement, clock)
+        self.account = Account(
+            store, self._upstream, self.directory, settings.server.reply_timeout_s
+        )
+        self.desk = Desk(store, vault, self.directory, clock, self.relay.bell.ring)
+
+    def _build_web(self, settings: Settings, journal: Journal) -> None:
+        store, server, admin = journal.store, settings.server, settings.admin
+        self.gate = Gate(self.directory, server.trusted_proxies)
+        health = Health(store, self.gate)
+        text = TextDialect(
+            self.gate,
+            self.intake,
+            self.account,
+            self.directory,
+            store,
+            own=_own_addresses(settings),
+            reply_timeout_s=server.reply_timeout_s,
+        )
+        callback = CallbackRoutes(
+            self.gate, self.inbox, journal.vault, settings.upstream.callback_ips
+        )
+        self.public = Listener(public_app(text, callback, health), *server.address)
+        self.admin = Listener(admin_app(health), *admin.address)
+        path = settings.sqlite_path()
+        self.control = None if path is None else ControlSocket(self.desk, path)
+
+    async def start(self) -> None:
+        """Take up what the journal holds, listen, and work.
+
+        Raises:
+            OSError: an address can not be listened on.
+            VaultError: a sealed key does not open.
+            JournalUnavailable: the journal can not be read or written.
+        """
+        await self.directory.load()
+        interrupted = await self.store.interrupt_sends(self._clock())
+        self.settlement.open_orders = await self.store.count_open()
+        if self.control is not None:
+            await self.control.start()
+            self.store.announce({"control": str(self.control.path)})
+        await self.admin.start()
+        await self.public.start()
+        for run in (self.recheck.run, self.relay.run, self.inbox.run):
+            self._workers.append(asyncio.create_task(run()))
+        log.info(
+            "gateway.started",
+            listen=url_of(self.public),
+            admin=url_of(self.admin),
+            upstream=self.settings.upstream.base_url,
+            open_orders=self.settlement.open_orders,
+            interrupted_sends=interrupted,
+        )
+
+    async def failed(self) -> None:
+        """Return never, unless a worker ends by a mistake of ours; raises that."""
+        done, _ = await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
+        for worker in done:
+            worker.result()
+
+    async def stop(self) -> None:
+        """Stop accepting, finish what is in flight, and leave the rest to the next start.
+
+        Done within `server.reply_timeout_s` + 5 s (contract §12).
+        """
+        self.gate.draining = True
+        log.info("gateway.draining")
+        self.public.stop_accepting()
+        await self._finish_work()
+        closing: list[Callable[[], Awaitable[None]]] = [self.public.close, self.admin.close]
+        if self.control is not None:
+            closing.append(self.control.close)
+        closing += [self._upstream.close, self._panels.close, self.store.close]
+        for close in closing:
+            with contextlib.suppress(OSError):
+                await close()
+        log.info("gateway.stopped")
+
+    async def _finish_work(self) -> None:
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        await asyncio.gather(
+            self.intake.finish(self.settings.server.reply_timeout_s),
+            self.account.finish(_LAST_WORDS_S),
+            self.recheck.finish(self.settings.server.reply_timeout_s),
+            self.relay.finish(_LAST_WORDS_S),
+        )
+
+
+def rules_of(settings: Settings) -> Rules:
+    """Return the times that decide about orders."""
+    upstream = settings.upstream
+    return Rules(
+        schedule_s=settings.recheck.schedule_s,
+        settle_s=settings.recheck.settle_s,
+        expire_s=settings.recheck.expire_s,
+        lease_s=upstream.unreachable_s + upstream.timeout_s + _LEASE_MARGIN_S,
+    )
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """Return what is accepted at most."""
+    return Bounds(
+        orders_per_s=settings.limits.orders_per_s,
+        max_open_orders=settings.limits.max_open_orders,
+        reply_timeout_s=settings.server.reply_timeout_s,
+    )
+
+
+def _own_addresses(settings: Settings) -> frozenset[tuple[str, int]]:
+    """Return the (host, port) pairs at which a delivery would come back to ourselves."""
+    own = {settings.server.address, settings.admin.address}
+    host, _, port = host_of(settings.server.public_url).rpartition(":")
+    return frozenset({*own, (host, int(port))})

@@ -1,0 +1,98 @@
+"""How a command reaches the operator's desk: in the running gateway, or in this very process.
+
+Whoever holds the journal's lock does the work. So a command never becomes a second writer, and
+works while the gateway runs and while it does not.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from gateway.cli.options import EXIT_CONFIGURATION, fail, settings_or_exit
+from gateway.config import Settings
+
+_WAIT_S: Final = 5.0  # for a gateway that is just starting or going down
+_PAUSE_S: Final = 0.1
+
+
+def ask(config: Path | None, command: str, **values: Any) -> Any:  # noqa: ANN401  plain data
+    """Do one command at the desk and return its result; ends the process where it is not done."""
+    from gateway.domain.errors import JournalUnavailable
+    from gateway.flow.desk import NotDone
+    from gateway.store import JournalInUse, JournalUnusable
+    from gateway.vault import VaultError
+
+    settings = settings_or_exit(config)
+    try:
+        return asyncio.run(_ask(settings, command, values))
+    except (NotDone, JournalUnavailable, JournalInUse) as error:
+        fail(str(error))
+    except (JournalUnusable, VaultError) as error:
+        fail(str(error), EXIT_CONFIGURATION)
+
+
+async def _ask(settings: Settings, command: str, values: dict[str, Any]) -> Any:  # noqa: ANN401
+    from gateway.store import JournalInUse
+    from gateway.store.open import running_gateway
+    from gateway.web.control import call_desk
+
+    give_up_at = time.monotonic() + _WAIT_S
+    while True:
+        control = running_gateway(settings.sqlite_path()).get("control")
+        if control is not None and Path(control).exists():
+            return await call_desk(control, command, values)
+        try:
+            return await _ask_here(settings, command, values)
+        except JournalInUse:
+            if time.monotonic() > give_up_at:
+                raise
+        await asyncio.sleep(_PAUSE_S)
+
+
+async def _ask_here(settings: Settings, command: str, values: dict[str, Any]) -> object:
+    from gateway.app import open_journal
+    from gateway.clock import now_ms
+    from gateway.flow.desk import Desk
+    from gateway.flow.directory import Directory
+
+    journal = await open_journal(settings)
+    try:
+        directory = Directory(journal.store, journal.vault, now_ms)
+        desk = Desk(journal.store, journal.vault, directory, now_ms, lambda: None)
+        return await desk.do(command, values)
+    finally:
+        await journal.store.close()
+
+
+def show(result: Any, *, as_json: bool, table: Callable[[Any], str]) -> None:  # noqa: ANN401
+    """Print a result: as JSON, or as people read it."""
+    if as_json:
+        json.dump(result, sys.stdout, ensure_ascii=False, indent=2)
+        click.echo()
+    else:
+        click.echo(table(result))
+
+
+def columns(rows: list[list[str]], head: list[str]) -> str:
+    """Return rows as aligned columns under a head."""
+    lines = [head, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def local_time(iso: str | None) -> str:
+    """Return a time of the desk in this machine's zone, to the second; `-` for None."""
+    from datetime import datetime
+
+    if iso is None:
+        return "-"
+    return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,97 @@
+"""`otomax-gateway order …`: what was ordered, and everything that happened to it."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from gateway.cli.desk import ask, columns, local_time, show
+from gateway.cli.options import config_option, json_option
+
+_STATUSES: Final = ["PENDING", "PAID", "SUCCESS", "PARTIAL_SUCCESS", "FAILED", "REFUNDED"]
+_KINDS: Final = {
+    "asked": "diminta panel / asked",
+    "sending": "dikirim / sending",
+    "answered": "dijawab supplier / answered",
+    "looked_up": "dicek / looked up",
+    "called_back": "callback masuk / called back",
+    "decided": "diputuskan / decided",
+    "alert": "PERINGATAN / ALERT",
+    "told": "panel menerima / told",
+    "not_told": "panel belum menerima / not told",
+    "resent": "kirim ulang / resent",
+}
+
+
+@click.group()
+def order() -> None:
+    """List orders, show one with its whole timeline."""
+
+
+@order.command("list")
+@click.option("--reseller", metavar="CODE", help="Only this reseller's.")
+@click.option(
+    "--status", "statuses", multiple=True, type=click.Choice(_STATUSES), help="Repeatable."
+)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--before", "before_id", type=int, metavar="ID", help="Only older ones than this.")
+@json_option
+@config_option
+def list_(config: Path | None, *, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401
+    """List orders, newest first."""
+    wanted["statuses"] = list(wanted["statuses"])
+    show(ask(config, "order.list", **wanted), as_json=as_json, table=_table)
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    cells = [
+        [
+            str(row["id"]),
+            local_time(row["placed_at"]),
+            row["upstream_trx_id"],
+            row["product_code"],
+            row["dest"],
+            row["status"],
+            row["note"] or "-",
+        ]
+        for row in rows
+    ]
+    return columns(cells, ["ID", "PLACED", "ORDER", "PRODUCT", "DEST", "STATUS", "NOTE"])
+
+
+@order.command("show")
+@click.argument("name", metavar="CODE-TRX_ID|INVOICE")
+@json_option
+@config_option
+def show_(name: str, config: Path | None, *, as_json: bool) -> None:
+    """Show one order: what was asked, sent, answered, called back and delivered, with times."""
+    show(ask(config, "order.show", name=name), as_json=as_json, table=_sheet)
+
+
+def _sheet(row: dict[str, Any]) -> str:
+    timeline, deliveries = row.pop("timeline"), row.pop("deliveries")
+    width = max(map(len, row))
+    lines = [
+        f"{name.ljust(width)}  {_shown(name, value)}"
+        for name, value in row.items()
+        if value not in (None, "")
+    ]
+    lines.append("\nriwayat / timeline")
+    kinds = max(map(len, _KINDS.values()))
+    for step in timeline:
+        kind = _KINDS.get(step["kind"], step["kind"])
+        lines.append(f"  {_precise(step['at'])}  {kind.ljust(kinds)}  {step['text']}")
+    lines.append("\nkiriman / deliveries")
+    lines += [
+        f"  {delivery['id']}  {delivery['state']}  {delivery['attempts']} x  {delivery['url']}"
+        for delivery in deliveries
+    ] or ["  -"]
+    return "\n".join(lines)
+
+
+def _shown(name: str, value: Any) -> str:  # noqa: ANN401
+    return local_time(value) if name.endswith("_at") else str(value)
+
+
+def _precise(iso: str) -> str:
+    return f"{local_time(iso)}.{iso[20:23]}"

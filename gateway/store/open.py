@@ -1,0 +1,27 @@
+"""Opens the journal that an address names. Here alone a backend is chosen."""
+
+from pathlib import Path
+
+from gateway.store import JournalUnusable, Store
+from gateway.store.lock import read_lock
+from gateway.store.sqlite import open_sqlite
+
+
+async def open_store(path: Path | None) -> Store:
+    """Open a journal, make it where there is none, and bring it to this gateway's form.
+
+    Args:
+        path: the SQLite file, or None where the configuration names another database.
+
+    Raises:
+        JournalInUse: another process holds it.
+        JournalUnusable: it can not be opened; says why.
+    """
+    if path is None:
+        raise JournalUnusable("storage.url: this version keeps its journal in SQLite: sqlite:///…")
+    return await open_sqlite(path)
+
+
+def running_gateway(path: Path | None) -> dict[str, str]:
+    """Return what the process that holds a journal announced; empty where nobody does."""
+    return {} if path is None else read_lock(path)

@@ -1,0 +1,10 @@
+"""HTTP that we answer. Reads requests, calls `flow`, renders by `protocol`; decides nothing.
+
+routes      every route, in one list
+text        the text dialect
+callback    what the upstream calls back
+ops         health and metrics
+control     the operator's commands, on a socket of their own
+gate        who asks, and from where
+listener    a port, and what a malformed request reads
+"""

@@ -1,0 +1,101 @@
+"""The operator's commands to a running gateway: a POST on a Unix socket that only its user opens.
+
+Both ends of it stand here: what the gateway listens on, and what a command calls.
+"""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from gateway.domain.errors import JournalUnavailable
+from gateway.flow.desk import Desk, NotDone
+
+_MAX_PATH_BYTES = (
+    100  # a Unix socket's path ends at 108 (unix(7)); some room for the temporary name
+)
+_TIMEOUT_S = 60
+_NOT_DONE = 409
+_URL = "http://gateway/desk"
+
+
+class ControlSocket:
+    """Serves the desk.
+
+    Args:
+        desk: does the commands.
+        beside: the journal, beside which the socket is made where its path is short enough.
+    """
+
+    def __init__(self, desk: Desk, beside: Path) -> None:
+        self._desk = desk
+        self._runner = web.AppRunner(self._app(), access_log=None)
+        self._folder: Path | None = None
+        self.path = beside.with_name(beside.name + ".sock")
+        if len(os.fsencode(self.path)) > _MAX_PATH_BYTES:
+            self._folder = Path(tempfile.mkdtemp(prefix="otomax-gateway-"))
+            self.path = self._folder / "control.sock"
+
+    def _app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/desk", self._do)
+        return app
+
+    async def _do(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        try:
+            result = await self._desk.do(asked["command"], asked["values"])
+        except NotDone as error:
+            return web.json_response({"error": str(error)}, status=_NOT_DONE)
+        except JournalUnavailable as error:
+            return web.json_response({"error": str(error)}, status=503)
+        return web.json_response({"result": result})
+
+    async def start(self) -> None:
+        """Listen. The journal's lock is held, so a socket that is there is a dead process's."""
+        self.path.unlink(missing_ok=True)
+        await self._runner.setup()
+        before = os.umask(0o177)
+        try:
+            await web.UnixSite(self._runner, str(self.path)).start()
+        finally:
+            os.umask(before)
+
+    async def close(self) -> None:
+        """Stop listening and remove the socket."""
+        await self._runner.cleanup()
+        self.path.unlink(missing_ok=True)
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                self._folder.rmdir()
+
+
+async def call_desk(path: str, command: str, values: dict[str, Any]) -> Any:  # noqa: ANN401  plain data
+    """Have a running gateway do a command.
+
+    Args:
+        path: its control socket.
+        command: a command of the desk.
+        values: what it takes.
+
+    Raises:
+        NotDone: it could not be done, or the gateway does not answer.
+    """
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(path), timeout=timeout
+            ) as session,
+            session.post(_URL, json={"command": command, "values": values}) as response,
+        ):
+            said = await response.json()
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise NotDone(f"the running gateway does not answer: {type(error).__name__}") from None
+    if "error" in said:
+        raise NotDone(said["error"])
+    return said["result"]

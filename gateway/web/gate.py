@@ -1,0 +1,89 @@
+"""Who asks, and from where: the address behind trusted proxies, and the reseller behind a key."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from aiohttp import web
+
+from gateway.domain.errors import Code, Refused
+from gateway.domain.reseller import Reseller, in_networks
+from gateway.flow.directory import Directory
+
+Address = IPv4Address | IPv6Address
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+class Gate:
+    """Tells who asks, and whether we are still answering.
+
+    Args:
+        directory: the resellers.
+        trusted_proxies: only from these peers is X-Forwarded-For read, right to left.
+    """
+
+    def __init__(self, directory: Directory, trusted_proxies: Networks) -> None:
+        self.draining = False
+        self._directory = directory
+        self._trusted = tuple(trusted_proxies)
+
+    def address(self, request: web.BaseRequest) -> Address | None:
+        """Return the address that a request really comes from, or None where there is none."""
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
+        return client_address(request.remote, forwarded, self._trusted)
+
+    def reseller(self, request: web.BaseRequest, apikey: str | None) -> Reseller:
+        """Return the reseller who may be answered.
+
+        Raises:
+            Refused: the key is unknown, the address is not allowed, or the reseller is suspended.
+        """
+        reseller = self._directory.by_key(apikey)
+        if reseller is None:
+            raise Refused(Code.API_KEY_NOT_FOUND)
+        address = self.address(request)
+        if reseller.allow_ips and (address is None or not reseller.allows(address)):
+            raise Refused(Code.IP_NOT_WHITELISTED, not_whitelisted(address))
+        if reseller.suspended:
+            raise Refused(Code.RESELLER_SUSPENDED)
+        return reseller
+
+
+def not_whitelisted(address: Address | None) -> str:
+    """Return the sentence that names the address that was seen."""
+    return (
+        f"IP Address Anda ({address or 'tidak dikenal'}) tidak masuk kedalam whitelist server "
+        "kami, harap hubungi operator."
+    )
+
+
+def client_address(peer: str | None, forwarded: str, trusted: Networks) -> Address | None:
+    """Return the first address from the right that is no trusted proxy.
+
+    Args:
+        peer: the address of the connection.
+        forwarded: every X-Forwarded-For header, joined by commas.
+        trusted: our own proxies.
+    """
+    address = _parse(peer or "")
+    hops = [hop for hop in forwarded.split(",") if hop.strip()]
+    while address is not None and hops and in_networks(address, tuple(trusted)):
+        before = _parse(hops.pop())
+        if before is None:
+            break  # a proxy of ours wrote something that is no address: it is the last we know
+        address = before
+    return address
+
+
+def _parse(text: str) -> Address | None:
+    """Read an address, with or without a port; an IPv4 address in IPv6 clothes is an IPv4 one."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

@@ -1,0 +1,42 @@
+"""Every route of the gateway, one list a listener: nothing else decides what is reachable."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from gateway.web.callback import CallbackRoutes
+from gateway.web.ops import Health
+from gateway.web.text import TextDialect
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def public_app(text: TextDialect, callback: CallbackRoutes, health: Health) -> web.Application:
+    """Return what panels and the upstream reach. No route answers a HEAD: it must buy nothing."""
+    app = web.Application()
+    _add(
+        app,
+        {
+            "/v1/otomax/order": text.order_v1,
+            "/v2/otomax/order": text.order_v1,
+            "/v3/otomax/order": text.order_v3,
+            "/v1/otomax/status/{id}": text.status,
+            "/v1/otomax/user": text.user,
+            "/callback/{token}": callback.with_token,
+            "/healthz": health.healthz,
+            "/readyz": health.readyz,
+        },
+    )
+    return app
+
+
+def admin_app(health: Health) -> web.Application:
+    """Return what the operator reaches."""
+    app = web.Application()
+    _add(app, {"/healthz": health.healthz, "/readyz": health.readyz})
+    return app
+
+
+def _add(app: web.Application, routes: dict[str, Handler]) -> None:
+    for path, handler in routes.items():
+        app.router.add_get(path, handler, allow_head=False)

@@ -1,0 +1,236 @@
+"""Answers the text dialect (contract §4): one line, HTTP 200 whatever the outcome.
+
+503 only where the journal can not record or the gateway is draining.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection
+
+from aiohttp import web
+
+from gateway.domain.errors import Code, JournalUnavailable, Refused, explain
+from gateway.domain.order import Order
+from gateway.domain.reseller import Reseller
+from gateway.flow.account import Account
+from gateway.flow.directory import Directory
+from gateway.flow.intake import Intake, Wish
+from gateway.flow.submission import Told
+from gateway.log import get_logger
+from gateway.protocol.fields import is_callback_url, is_identifier
+from gateway.protocol.query import parse_query
+from gateway.protocol.text import (
+    OrderRequest,
+    error_answer,
+    error_status_answer,
+    error_user_answer,
+    order_answer,
+    parse_order_request,
+    relayed_answer,
+    status_answer,
+)
+from gateway.store import Store
+from gateway.web.gate import Gate
+
+log = get_logger(__name__)
+
+_UNAVAILABLE = 503
+_MS_PER_S = 1000
+
+
+class TextDialect:
+    """The routes below `/v1/otomax`, `/v2/otomax` and `/v3/otomax`.
+
+    Args:
+        gate: who asks.
+        intake: takes orders.
+        account: asks for accounts.
+        directory: the resellers' saldo.
+        store: finds orders.
+        own: the gateway's own (host, port) pairs, which no callback_url may name.
+        reply_timeout_s: every request is answered within this.
+    """
+
+    def __init__(  # noqa: PLR0913  a dialect speaks for the whole house
+        self,
+        gate: Gate,
+        intake: Intake,
+        account: Account,
+        directory: Directory,
+        store: Store,
+        *,
+        own: Collection[tuple[str, int]],
+        reply_timeout_s: float,
+    ) -> None:
+        self._gate = gate
+        self._intake = intake
+        self._account = account
+        self._directory = directory
+        self._store = store
+        self._own = own
+        self._reply_timeout_s = reply_timeout_s
+
+    async def order_v1(self, request: web.Request) -> web.Response:
+        """Answer `/v1/otomax/order` and `/v2/otomax/order`: a used trx_id is refused."""
+        return await self._order(request, repeat_asks=False)
+
+    async def order_v3(self, request: web.Request) -> web.Response:
+        """Answer `/v3/otomax/order`: a used trx_id asks for its order's status."""
+        return await self._order(request, repeat_asks=True)
+
+    async def _order(self, request: web.Request, *, repeat_asks: bool) -> web.Response:
+        began = time.monotonic()
+        form = parse_order_request(raw_query(request))
+        reseller: Reseller | None = None
+        http_status = 200
+        try:
+            reseller = self._who(request, form)
+            text, status = await self._place(request, form, reseller, repeat_asks=repeat_asks)
+        except Refused as refused:
+            text, status = self._error(form, reseller, refused.note), refused.note
+        except JournalUnavailable as error:
+            http_status = _UNAVAILABLE
+            text, status = self._error(form, reseller, explain(Code.BUSY)), str(error)
+        _log("order.answered", reseller, form.trx_id, status, began)
+        return line(text, http_status)
+
+    def _who(self, request: web.Request, form: OrderRequest) -> Reseller:
+        self._refuse_while_draining()
+        if form.malformed is not None:
+            raise Refused(Code.INVALID_PARAMETER, form.malformed)
+        return self._gate.reseller(request, form.apikey)
+
+    def _error(self, form: OrderRequest, reseller: Reseller | None, note: str) -> str:
+        saldo = None if reseller is None else self._directory.saldo(reseller.code)
+        return error_answer(form, note, saldo)
+
+    async def _place(
+        self,
+        request: web.Request,
+        form: OrderRequest,
+        reseller: Reseller,
+        *,
+        repeat_asks: bool,
+    ) -> tuple[str, str]:
+        if form.trx_id is None:
+            raise Refused(Code.INVALID_PARAMETER, "Parameter trx_id kosong atau tidak sah.")
+        wish = self._wish(request, form, form.trx_id, reseller)
+        told = await self._intake.place(reseller, wish, repeat_asks=repeat_asks)
+        return self._answer(told), told.order.status.value
+
+    def _answer(self, told: Told) -> str:
+        if told.line is not None:
+            return relayed_answer(told.line, told.order)
+        return order_answer(told.order, self._directory.saldo(told.order.reseller))
+
+    def _wish(
+        self, request: web.Request, form: OrderRequest, trx_id: str, reseller: Reseller
+    ) -> Wish:
+        fault, callback_url = form.fault, form.callback_url
+        if callback_url is not None and not is_callback_url(
+            callback_url, own=self._own, hosts=reseller.callback_hosts
+        ):
+            fault, callback_url = fault or explain(Code.INVALID_CALLBACK_URL), None
+        return Wish(
+            trx_id=trx_id,
+            product_code=form.product_code,
+            dest=form.dest,
+            user_id=form.user_id,
+            server_id=form.server_id,
+            callback_url=callback_url,
+            fault=fault,
+            asked=f"GET {request.path} {form.product_code} to {form.dest}"
+            f" from {self._gate.address(request)}, callback_url {callback_url}",
+        )
+
+    async def status(self, request: web.Request) -> web.Response:
+        """Answer `/v1/otomax/status/{id}`: one that is open is looked up first."""
+        began = time.monotonic()
+        asked_id = request.match_info["id"]
+        reseller: Reseller | None = None
+        http_status, note, text = 200, None, ""
+        try:
+            self._refuse_while_draining()
+            reseller = self._gate.reseller(request, _apikey(request))
+            order = await self._find(reseller, asked_id)
+            saldo = self._directory.saldo(reseller.code)
+            text = status_answer(order, saldo)
+        except Refused as refused:
+            note = refused.note
+        except JournalUnavailable:
+            http_status, note = _UNAVAILABLE, explain(Code.BUSY)
+        if note is not None:
+            saldo = None if reseller is None else self._directory.saldo(reseller.code)
+            text = error_status_answer(asked_id, note, saldo)
+        _log("status.answered", reseller, asked_id, note or "found", began)
+        return line(text, http_status)
+
+    async def _find(self, reseller: Reseller, asked_id: str) -> Order:
+        deadline = asyncio.get_running_loop().time() + self._reply_timeout_s
+        order = None
+        if is_identifier(asked_id):
+            order = await self._store.order_by_trx_id(reseller.code, asked_id)
+        if order is None and asked_id.isprintable():
+            order = await self._store.order_by_invoice(asked_id, reseller.code)
+        if order is None:
+            raise Refused(Code.INVOICE_NOT_FOUND)
+        return await self._intake.latest(order, deadline)
+
+    async def user(self, request: web.Request) -> web.Response:
+        """Answer `/v1/otomax/user` with the upstream's line."""
+        began = time.monotonic()
+        reseller: Reseller | None = None
+        http_status, outcome = 200, "found"
+        try:
+            self._refuse_while_draining()
+            reseller = self._gate.reseller(request, _apikey(request))
+            text = await self._account.line(reseller)
+        except Refused as refused:
+            text, outcome = error_user_answer(refused.note), refused.note
+        except JournalUnavailable as error:
+            http_status, outcome = _UNAVAILABLE, str(error)
+            text = error_user_answer(explain(Code.BUSY))
+        _log("user.answered", reseller, None, outcome, began)
+        return line(text, http_status)
+
+    def _refuse_while_draining(self) -> None:
+        if self._gate.draining:
+            raise JournalUnavailable("the gateway is going down")
+
+
+def raw_query(request: web.Request) -> str:
+    """Return what stands behind the first `?` of the request line, as it came."""
+    return request.raw_path.partition("?")[2]
+
+
+def line(text: str, status: int = 200) -> web.Response:
+    """Return one line of text, `text/plain; charset=utf-8`."""
+    return web.Response(text=text, status=status, content_type="text/plain", charset="utf-8")
+
+
+def _apikey(request: web.Request) -> str | None:
+    """Return the apikey of a request that has no other parameters.
+
+    Raises:
+        Refused: it was given twice.
+    """
+    query = parse_query(raw_query(request))
+    if "apikey" in query.repeated:
+        raise Refused(Code.INVALID_PARAMETER, "Parameter apikey tertulis dua kali.")
+    return query.get("apikey")
+
+
+def _log(
+    event: str, reseller: Reseller | None, trx_id: str | None, outcome: str, began: float
+) -> None:
+    """Log the one event of a request."""
+    code = None if reseller is None else reseller.code
+    known = code is not None and trx_id is not None
+    log.info(
+        event,
+        reseller=code,
+        trx_id=trx_id if trx_id is None or is_identifier(trx_id) else "-",
+        upstream_trx_id=f"{code}-{trx_id}" if known else None,
+        outcome=outcome,
+        ms=round((time.monotonic() - began) * _MS_PER_S),
+    )
