@@ -272,7 +272,6 @@ def _create(path: Path) -> str:
         raise VaultError(f"{path} cannot be made: {_reason(error)}") from None
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

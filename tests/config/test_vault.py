@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.vault import (
@@ -135,6 +135,7 @@ def test_hashes_need_a_root_and_a_root_is_not_text(tmp_path: Path) -> None:
 
 
 @given(key=ANY_TEXT)
+@example(key="\ud800")
 def test_any_key_can_be_hashed(vault: Vault, key: str) -> None:
     digest = vault.hash_key(key)
     assert len(digest) == 32
@@ -169,6 +170,7 @@ def test_one_changed_character_spoils_a_token(
 
 
 @given(token=ANY_TEXT)
+@example(token="kios-1\ud800")
 def test_hostile_tokens_are_nobodys(vault: Vault, token: str) -> None:
     assert vault.check_callback_token(token) is None
     assert vault.check_callback_token(f"{'A' * 24}.{token}") is None
