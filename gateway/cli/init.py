@@ -64,7 +64,7 @@ def init(folder: Path) -> None:
 
 def _make(folder: Path, config: Path, key: Path) -> None:
     """Make folder, key and configuration, and take back what was made when one fails."""
-    from gateway.config_template import render_template
+    from gateway.config.template import render_template
     from gateway.vault import Vault
 
     absent = [parent for parent in (folder, *folder.parents) if not parent.exists()]

@@ -89,7 +89,7 @@ class OrderRequest:
     """What a panel asked for. Fields that are missing or unsafe are None.
 
     Attributes:
-        refusal: why nothing can be decided (contract §4, rule 5), or None.
+        malformed: a parameter came twice, so nothing can be decided; or None.
         fault: what is wrong with the order itself; under a new trx_id it fails for it, or None.
     """
 
@@ -99,7 +99,7 @@ class OrderRequest:
     user_id: str | None
     server_id: str | None
     callback_url: str | None
-    refusal: str | None
+    malformed: str | None
     fault: str | None
 
     @property
@@ -120,17 +120,15 @@ def parse_order_request(raw_query: str) -> OrderRequest:
         user_id=user_id if is_destination(user_id) else None,
         server_id=server_id if is_destination(server_id) else None,
         callback_url=query.get("callback_url"),
-        refusal=_refusal(query, trx_id),
+        malformed=_malformed(query),
         fault=_fault(query, product_code, user_id, server_id),
     )
 
 
-def _refusal(query: Query, trx_id: str | None) -> str | None:
+def _malformed(query: Query) -> str | None:
     repeated = sorted(_ORDER_PARAMETERS & query.repeated)
     if repeated:
-        return explain(Code.INVALID_PARAMETER, f"Parameter {repeated[0]} tertulis dua kali.")
-    if not is_identifier(trx_id):
-        return explain(Code.INVALID_PARAMETER, "Parameter trx_id kosong atau tidak sah.")
+        return f"Parameter {repeated[0]} tertulis dua kali."
     return None
 
 

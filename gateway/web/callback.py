@@ -8,7 +8,7 @@ from gateway.flow.inbox import Inbox
 from gateway.log import get_logger
 from gateway.vault import Vault
 from gateway.web.gate import Gate, Networks
-from gateway.web.text import line, raw_query
+from gateway.web.wire import line, raw_query
 
 log = get_logger(__name__)
 

@@ -5,7 +5,7 @@ from aiohttp import web
 from gateway.domain.errors import JournalUnavailable
 from gateway.store import Store
 from gateway.web.gate import Gate
-from gateway.web.text import line
+from gateway.web.wire import line
 
 
 class Health:

@@ -31,6 +31,7 @@ from gateway.protocol.text import (
 )
 from gateway.store import Store
 from gateway.web.gate import Gate
+from gateway.web.wire import line, raw_query
 
 log = get_logger(__name__)
 
@@ -196,16 +197,6 @@ class TextDialect:
     def _refuse_while_draining(self) -> None:
         if self._gate.draining:
             raise JournalUnavailable("the gateway is going down")
-
-
-def raw_query(request: web.Request) -> str:
-    """Return what stands behind the first `?` of the request line, as it came."""
-    return request.raw_path.partition("?")[2]
-
-
-def line(text: str, status: int = 200) -> web.Response:
-    """Return one line of text, `text/plain; charset=utf-8`."""
-    return web.Response(text=text, status=status, content_type="text/plain", charset="utf-8")
 
 
 def _apikey(request: web.Request) -> str | None:

@@ -19,7 +19,7 @@ from gateway.cli.check_config import check_config, online_mistakes
 from gateway.cli.init import init
 from gateway.cli.options import config_option, fail, json_option, settings_or_exit
 from gateway.config import Settings, load_settings
-from gateway.config_template import render_template
+from gateway.config.template import render_template
 from gateway.vault import Vault
 
 URL = "https://gw.example.com"
@@ -105,7 +105,7 @@ def test_init_leaves_nothing_half_made(tmp_path: Path, monkeypatch: pytest.Monke
     def full_disk() -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gateway.config_template.render_template", full_disk)
+    monkeypatch.setattr("gateway.config.template.render_template", full_disk)
     done = run(init, tmp_path / "a" / "b")
     assert done.exit_code == 1
     assert "No space left on device; nothing was left behind" in done.output

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import ConfigError, Settings, load_settings
-from gateway.config_keys import SECTIONS
-from gateway.config_template import render_template, toml_value
-from gateway.config_values import Network, is_host
+from gateway.config.keys import SECTIONS
+from gateway.config.template import render_template, toml_value
+from gateway.config.values import Network, is_host
 
 ROOT = Path(__file__).parents[2]
 URL = "https://gw.example.com"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config_lines import key_lines
+from gateway.config.lines import key_lines
 
 DOCUMENT = '''\
 # comment [not] = "a key"

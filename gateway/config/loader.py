@@ -1,7 +1,7 @@
 """The configuration: the one loader, and the settings that it gives.
 
-Only `app` and `cli` read it. What the keys are stands in `config_keys`, what a value may be in
-`config_values`, on which line a key is in `config_lines`. Here the file and the environment are
+Only `app` and `cli` read it. What the keys are stands in `keys`, what a value may be in
+`values`, on which line a key is in `lines`. Here the file and the environment are
 read, and all mistakes are collected, each with its place: an operator mends a file once.
 
 pydantic judges the sections. pydantic-settings would read the same two sources, but knows neither
@@ -16,12 +16,10 @@ from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
-from gateway.config_keys import SECTIONS, Settings
-from gateway.config_lines import key_lines
-from gateway.config_values import from_environment, shown, split_listen
+from gateway.config.keys import SECTIONS, Settings
+from gateway.config.lines import key_lines
+from gateway.config.values import from_environment, shown, split_listen
 from gateway.redaction import escape
-
-__all__ = ["ConfigError", "Settings", "config_file", "load_settings"]
 
 PREFIX: Final = "OTOMAX_GATEWAY_"
 FILE_VARIABLE: Final = "OTOMAX_GATEWAY_CONFIG"

@@ -7,8 +7,8 @@ by a test; an installed wheel has no such file, and `init` writes the text from 
 import textwrap
 from typing import Final
 
-from gateway.config_keys import SECTIONS
-from gateway.config_values import Network
+from gateway.config.keys import SECTIONS
+from gateway.config.values import Network
 
 WIDTH: Final = 92  # comments stay readable in a terminal of 100 columns
 HEAD: Final = """\

@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from gateway.config_values import (
+from gateway.config.values import (
     BaseAddress,
     Count,
     DeliverySchedule,
