@@ -1,3 +1,3 @@
-"""otomax-gateway: stands between OtomaX panels and one upstream, and keeps the truth about orders."""
+"""otomax-gateway: between OtomaX panels and one upstream, keeping the truth about orders."""
 
 __version__ = "0.1.0"

@@ -152,10 +152,10 @@ class Gateway:
             own=_own_addresses(settings),
             reply_timeout_s=server.reply_timeout_s,
         )
-        callback = CallbackRoutes(
+        self._callback = CallbackRoutes(
             self.gate, self.inbox, journal.vault, settings.upstream.callback_ips
         )
-        self.public = Listener(public_app(text, callback, health), *server.address)
+        self.public = Listener(public_app(text, self._callback, health), *server.address)
         self.admin = Listener(admin_app(health), *admin.address)
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, path)
@@ -185,6 +185,22 @@ class Gateway:
             upstream=self.settings.upstream.base_url,
             open_orders=self.settlement.open_orders,
             interrupted_sends=interrupted,
+        )
+
+    def reload(self, settings: Settings) -> None:
+        """Take over what can change while the gateway runs, and say what needs a new start."""
+        changed = _changed(self.settings, settings)
+        self.settlement.rules = rules_of(settings)
+        self.intake.bounds = bounds_of(settings)
+        self.relay.schedule_s = settings.delivery.schedule_s
+        self.relay.per_host = settings.delivery.per_host
+        self.gate.trusted_proxies = tuple(settings.server.trusted_proxies)
+        self._callback.callback_ips = tuple(settings.upstream.callback_ips)
+        self.settings = settings
+        log.info(
+            "config.reloaded",
+            changed=sorted(changed & _LIVE),
+            needs_restart=sorted(changed - _LIVE),
         )
 
     async def failed(self) -> None:
@@ -221,6 +237,35 @@ class Gateway:
             self.recheck.finish(self.settings.server.reply_timeout_s),
             self.relay.finish(_LAST_WORDS_S),
         )
+
+
+# What `reload` takes over; `log.*` is the command's to apply.
+_LIVE = frozenset(
+    {
+        "server.trusted_proxies",
+        "upstream.callback_ips",
+        "recheck.schedule_s",
+        "recheck.settle_s",
+        "recheck.expire_s",
+        "delivery.schedule_s",
+        "delivery.per_host",
+        "limits.orders_per_s",
+        "limits.max_open_orders",
+        "log.format",
+        "log.level",
+    }
+)
+
+
+def _changed(before: Settings, after: Settings) -> set[str]:
+    """Return the names of the keys that differ."""
+    old, new = before.model_dump(), after.model_dump()
+    return {
+        f"{section}.{key}"
+        for section, keys in new.items()
+        for key, value in keys.items()
+        if old[section][key] != value
+    }
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -264,7 +264,7 @@ class _Teller:
         """Print one step: when, of which order, in both languages, and the bytes."""
         at = f"{time.monotonic() - self._began:6.2f} s"
         click.echo(
-            f"{click.style(at, dim=True)}  {click.style(trx_id, fg=colour, bold=True)}", nl=0
+            f"{click.style(at, dim=True)}  {click.style(trx_id, fg=colour, bold=True)}", nl=False
         )
         click.echo(f"  {indonesian}")
         click.echo(click.style(f"{'':10}{'':{len(trx_id)}}  {english}", dim=True))

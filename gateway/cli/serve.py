@@ -1,14 +1,19 @@
-"""`otomax-gateway serve`: runs the gateway until SIGTERM or SIGINT."""
+"""`otomax-gateway serve`: runs the gateway until SIGTERM or SIGINT; SIGHUP reads configuration."""
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gateway.cli.options import EXIT_CONFIGURATION, config_option, fail, settings_or_exit
-from gateway.config import Settings
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
+    from gateway.config import Settings
 
 
 @click.command()
@@ -17,31 +22,28 @@ def serve(config: Path | None) -> None:
     """Run the gateway until SIGTERM or SIGINT.
 
     It stops taking orders then, finishes those on their way, and leaves the rest to the next
-    start.
-    A second signal ends it at once; nothing is lost by that.
+    start. A second signal ends it at once; nothing is lost by that. SIGHUP reads the configuration
+    again.
     """
-    from gateway.log import setup_logging
-
-    settings = settings_or_exit(config)
-    setup_logging(format=settings.log.format, level=settings.log.level)
-    run_loop(settings)
-
-
-def run_loop(settings: Settings) -> None:
-    """Run a gateway to its end; ends the process with the contract's code where it can not."""
     from gateway.domain.errors import JournalUnavailable
+    from gateway.log import get_logger, setup_logging
     from gateway.store import JournalInUse, JournalUnusable
     from gateway.vault import VaultError
 
+    settings = settings_or_exit(config)
+    setup_logging(format=settings.log.format, level=settings.log.level)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(_serve(settings))
+            runner.run(_serve(settings, config))
     except (JournalUnusable, VaultError) as error:
         fail(str(error), EXIT_CONFIGURATION)
     except (JournalInUse, JournalUnavailable) as error:
         fail(str(error))
     except OSError as error:
         fail(f"can not listen on {settings.server.listen} or {settings.admin.listen}: {error}")
+    except Exception as error:  # noqa: BLE001  a mistake of ours ends the process, with a clean log
+        get_logger(__name__).critical("gateway.failed", exc_info=error)
+        sys.exit(1)
 
 
 def loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
@@ -53,7 +55,7 @@ def loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
     return uvloop.Loop
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: "Settings", config: Path | None) -> None:
     from gateway.app import Gateway
 
     ends = asyncio.Event()
@@ -61,21 +63,40 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, ends)
     gateway = await Gateway.open(settings)
+    loop.add_signal_handler(signal.SIGHUP, _reload, gateway, config)
     try:
         await gateway.start()
-        ending = asyncio.create_task(ends.wait())
-        failing = asyncio.create_task(gateway.failed())
-        await asyncio.wait({ending, failing}, return_when=asyncio.FIRST_COMPLETED)
-        failed = failing.done()
-        failing.cancel()
-        ending.cancel()
-        if failed:
-            failing.result()
+        await _until_ended(gateway, ends)
     finally:
         await gateway.stop()
 
 
+async def _until_ended(gateway: "Gateway", ends: asyncio.Event) -> None:
+    """Wait for a signal; raises what ended a worker."""
+    ending = asyncio.create_task(ends.wait())
+    failing = asyncio.create_task(gateway.failed())
+    await asyncio.wait({ending, failing}, return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+    if failing.done():
+        failing.result()
+    failing.cancel()
+
+
 def _on_signal(ends: asyncio.Event) -> None:
     if ends.is_set():
-        sys.exit(1)  # the second one: at once; the journal keeps what was under way
+        os._exit(1)  # the second one: at once; the journal keeps what was under way
     ends.set()
+
+
+def _reload(gateway: "Gateway", config: Path | None) -> None:
+    """Read the configuration again; one with mistakes changes nothing."""
+    from gateway.config import ConfigError, load_settings
+    from gateway.log import get_logger, setup_logging
+
+    try:
+        settings = load_settings(config, os.environ)
+    except ConfigError as error:
+        get_logger(__name__).error("config.refused", mistakes=error.mistakes)
+        return
+    setup_logging(format=settings.log.format, level=settings.log.level)
+    gateway.reload(settings)

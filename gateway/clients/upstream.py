@@ -56,12 +56,15 @@ class UpstreamClient:
             middlewares=(once,),
         )
 
-    async def get(self, path: str, *, authorization: str | None = None) -> Reply:
+    async def get(
+        self, path: str, *, authorization: str | None = None, secrets: tuple[str, ...] = ()
+    ) -> Reply:
         """Send one GET, once.
 
         Args:
             path: path and query, encoded as they go out.
             authorization: the upstream key, where the route wants it in a header.
+            secrets: what the answer must not be shown with, should it repeat the request.
 
         Raises:
             Unsent: nothing left this machine.
@@ -71,7 +74,7 @@ class UpstreamClient:
         url = URL(self._base_url + path, encoded=True)
         try:
             async with self._session.get(url, headers=headers, allow_redirects=False) as response:
-                return await _read(response)
+                return await _read(response, secrets)
         except aiohttp.ConnectionTimeoutError:
             raise Unsent("no connection in time") from None
         except aiohttp.ClientConnectorError as error:
@@ -88,7 +91,7 @@ class UpstreamClient:
         await self._session.close()
 
 
-async def _read(response: aiohttp.ClientResponse) -> Reply:
+async def _read(response: aiohttp.ClientResponse, secrets: tuple[str, ...]) -> Reply:
     """Read at most MAX_BODY_BYTES; a longer answer is cut off with its connection."""
     body = bytearray()
     async for chunk in response.content.iter_any():
@@ -100,6 +103,7 @@ async def _read(response: aiohttp.ClientResponse) -> Reply:
         status=response.status,
         content_type=response.content_type,
         body=bytes(body) if len(body) <= MAX_BODY_BYTES else None,
+        secrets=secrets,
     )
 
 

@@ -85,7 +85,7 @@ class Intake:
         self._submission = submission
         self._recheck = recheck
         self._clock = clock
-        self._bounds = bounds
+        self.bounds = bounds
         self._tasks = Tasks()
         self._flights: dict[tuple[str, str], Flight] = {}
         self._pace: dict[str, AsyncLimiter] = {}
@@ -105,7 +105,7 @@ class Intake:
             Refused: nothing was decided.
             JournalUnavailable: the order is not recorded, and so not sold.
         """
-        deadline = asyncio.get_running_loop().time() + self._bounds.reply_timeout_s
+        deadline = asyncio.get_running_loop().time() + self.bounds.reply_timeout_s
         key = (reseller.code, wish.trx_id)
         product_code, dest = wish.product_code or NOTHING, wish.dest or NOTHING
         flight = self._flights.get(key)
@@ -132,14 +132,14 @@ class Intake:
     async def _over_limit(self, reseller: Reseller) -> Code | None:
         if reseller.upstream_key is None:
             return Code.RESELLER_SUSPENDED
-        if self._settlement.open_orders >= self._bounds.max_open_orders:
+        if self._settlement.open_orders >= self.bounds.max_open_orders:
             return Code.BUSY
-        if not self._bounds.orders_per_s:
+        if not self.bounds.orders_per_s:
             return None
         pace = self._pace.get(reseller.code)
         if pace is None:
-            burst = max(1.0, self._bounds.orders_per_s)
-            pace = AsyncLimiter(burst, burst / self._bounds.orders_per_s)
+            burst = max(1.0, self.bounds.orders_per_s)
+            pace = AsyncLimiter(burst, burst / self.bounds.orders_per_s)
             self._pace[reseller.code] = pace
         if not pace.has_capacity():
             return Code.RATE_LIMITED

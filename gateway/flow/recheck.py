@@ -90,7 +90,9 @@ class Recheck:
         if key is None:
             return _silence("the reseller has no upstream key")
         try:
-            reply = await self._upstream.get(lookup_path(order.upstream_trx_id), authorization=key)
+            reply = await self._upstream.get(
+                lookup_path(order.upstream_trx_id), authorization=key, secrets=(key,)
+            )
         except CallError as error:
             return _silence(error.reason)
         return read_lookup_reply(reply, order.upstream_trx_id, asked_at), reply.describe()

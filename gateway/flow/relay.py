@@ -46,8 +46,8 @@ class Relay:
         self._store = store
         self._client = client
         self._clock = clock
-        self._schedule_s = schedule_s
-        self._per_host = per_host
+        self.schedule_s = schedule_s
+        self.per_host = per_host
         self._orders: set[int] = set()
         self._hosts: Counter[str] = Counter()
 
@@ -60,14 +60,14 @@ class Relay:
         room = MAX_IN_FLIGHT - len(self._orders)
         if room <= 0:
             return False
-        full = [host for host, count in self._hosts.items() if count >= self._per_host]
+        full = [host for host, count in self._hosts.items() if count >= self.per_host]
         due = await self._store.due_deliveries(self._clock(), room, self._orders, full)
         begun = [delivery for delivery in due if self._begin(delivery)]
         return bool(begun) and len(due) == room
 
     def _begin(self, delivery: Delivery) -> bool:
         host = delivery.message.host
-        if delivery.order_id in self._orders or self._hosts[host] >= self._per_host:
+        if delivery.order_id in self._orders or self._hosts[host] >= self.per_host:
             return False
         self._orders.add(delivery.order_id)
         self._hosts[host] += 1
@@ -98,7 +98,7 @@ class Relay:
                 accepted=told.accepted,
                 result=told.reason,
                 now=now,
-                schedule_s=self._schedule_s,
+                schedule_s=self.schedule_s,
             )
 
         entry = Entry(now, "told" if told.accepted else "not_told", text.rstrip())

@@ -85,21 +85,21 @@ class Submission:
         callback_url = f"{self._limits.public_url}/callback/{token}"
         path = order_path(order, reseller.upstream_key, callback_url)
         try:
-            reply = await self._connect_and_send(path)
+            reply = await self._connect_and_send(path, (reseller.upstream_key, token))
         except Unsent as error:
             return _silence(Silence.UNSENT, error.reason)
         except NoAnswer as error:
             return _silence(Silence.NO_ANSWER, error.reason)
         return *read_order_reply(reply, order), reply.describe()
 
-    async def _connect_and_send(self, path: str) -> Reply:
+    async def _connect_and_send(self, path: str, secrets: tuple[str, ...]) -> Reply:
         """Send once; only what never left is tried again, for `unreachable_s` in all."""
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._limits.unreachable_s
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                return await self._upstream.get(path)
+                return await self._upstream.get(path, secrets=secrets)
             except Unsent:
                 if loop.time() + pause_s >= give_up_at:
                     raise

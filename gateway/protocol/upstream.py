@@ -6,7 +6,7 @@ to an order is decided in `domain.order`.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
@@ -19,6 +19,8 @@ from gateway.protocol.words import plain
 
 MAX_BODY_BYTES = 64 * 1024  # contract §5: larger bodies are evidence of nothing
 _OK: Final = 200
+_SHOWN_CHARACTERS: Final = 200  # of an answer, in a timeline
+_SHOWN_BYTES: Final = 4096  # looked through for secrets, so that none is cut in half
 _REDIRECTS = range(300, 400)
 _JSON = "application/json"
 _TEXT = "text/plain"
@@ -34,17 +36,22 @@ class Reply:
         status: the HTTP code.
         content_type: without parameters, lower case.
         body: at most MAX_BODY_BYTES; None where it was longer.
+        secrets: what was sent and must not be shown, should the answer repeat it.
     """
 
     status: int
     content_type: str
     body: bytes | None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def describe(self) -> str:
         """Return what came, short and printable, for the timeline."""
         if self.body is None:
             return f"HTTP {self.status}, a body over {MAX_BODY_BYTES} bytes"
-        text = plain(self.body[:200].decode("utf-8", "replace"))
+        text = plain(self.body[:_SHOWN_BYTES].decode("utf-8", "replace"))
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        text = text[:_SHOWN_CHARACTERS]
         return f"HTTP {self.status} {self.content_type}: {text}"
 
 

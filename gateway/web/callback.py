@@ -27,7 +27,7 @@ class CallbackRoutes:
         self._gate = gate
         self._inbox = inbox
         self._vault = vault
-        self._callback_ips = tuple(callback_ips)
+        self.callback_ips = tuple(callback_ips)
 
     async def with_token(self, request: web.Request) -> web.Response:
         """Answer `GET /callback/{token}`: 403 without a permitted address and a genuine token."""
@@ -46,8 +46,8 @@ class CallbackRoutes:
 
     def _may_call(self, request: web.Request) -> bool:
         address = self._gate.address(request)
-        return not self._callback_ips or (
-            address is not None and in_networks(address, self._callback_ips)
+        return not self.callback_ips or (
+            address is not None and in_networks(address, self.callback_ips)
         )
 
     def _refuse(self, request: web.Request, reason: str) -> web.Response:

@@ -24,12 +24,12 @@ class Gate:
     def __init__(self, directory: Directory, trusted_proxies: Networks) -> None:
         self.draining = False
         self._directory = directory
-        self._trusted = tuple(trusted_proxies)
+        self.trusted_proxies = tuple(trusted_proxies)
 
     def address(self, request: web.BaseRequest) -> Address | None:
         """Return the address that a request really comes from, or None where there is none."""
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
-        return client_address(request.remote, forwarded, self._trusted)
+        return client_address(request.remote, forwarded, self.trusted_proxies)
 
     def reseller(self, request: web.BaseRequest, apikey: str | None) -> Reseller:
         """Return the reseller who may be answered.

@@ -141,7 +141,7 @@ class TextDialect:
             callback_url=callback_url,
             fault=fault,
             asked=f"GET {request.path} {form.product_code} to {form.dest}"
-            f" from {self._gate.address(request)}, callback_url {callback_url}",
+            f" from {self._gate.address(request)}",
         )
 
     async def status(self, request: web.Request) -> web.Response:
