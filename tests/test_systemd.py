@@ -18,7 +18,7 @@ UNIT = ROOT / "systemd" / "otomax-gateway.service"
 KNOWN = {
     "Unit": {"Description", "Wants", "After", "StartLimitIntervalSec"},
     "Service": {
-        *("Type", "ExecStart", "Restart", "RestartSec", "RestartPreventExitStatus"),
+        *("Type", "ExecReload", "ExecStart", "Restart", "RestartSec", "RestartPreventExitStatus"),
         *("TimeoutStopSec", "KillSignal", "User", "Group", "WorkingDirectory", "UMask"),
         *("ConfigurationDirectory", "ConfigurationDirectoryMode"),
         *("StateDirectory", "StateDirectoryMode", "LimitNOFILE", "LimitCORE"),
