@@ -5,8 +5,10 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.clients.reseller import ResellerClient
 from gateway.clients.upstream import UpstreamClient
@@ -24,8 +26,8 @@ from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Limits, Submission
 from gateway.log import get_logger
 from gateway.protocol.callback import host_of
-from gateway.store import Store
-from gateway.store.open import open_store
+from gateway.store import JournalInUse, Store
+from gateway.store.open import open_store, running_gateway
 from gateway.vault import Vault
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
@@ -38,6 +40,8 @@ from gateway.web.text import TextDialect
 log = get_logger(__name__)
 
 _ROOT = "root"  # the name under which the journal keeps the vault's sealed root
+_COMMAND_S = 5.0  # a command that has the journal open is done by then
+_LOOK_AGAIN_S = 0.1
 _LAST_WORDS_S = 2.0  # for look-ups and deliveries under way when the gateway goes down
 _LEASE_MARGIN_S = 30.0  # a send is not taken for dead while its own process may still journal it
 
@@ -50,15 +54,19 @@ class Journal:
     vault: Vault
 
 
-async def open_journal(settings: Settings) -> Journal:
+async def open_journal(settings: Settings, *, wait_s: float = 0) -> Journal:
     """Open the journal and the vault that belongs to it.
+
+    Args:
+        settings: where they are.
+        wait_s: how long to wait for a command that has the journal open; never for a gateway.
 
     Raises:
         JournalInUse: another process holds the journal.
         JournalUnusable: it can not be opened.
         VaultError: the key file does not open what is sealed in it.
     """
-    store = await open_store(settings.sqlite_path())
+    store = await _open_when_free(settings.sqlite_path(), wait_s)
     try:
         root = await store.meta(_ROOT)
         vault = Vault.open(settings.key_path(), sealed_exists=root is not None)
@@ -70,6 +78,17 @@ async def open_journal(settings: Settings) -> Journal:
         await store.close()
         raise
     return Journal(store, vault)
+
+
+async def _open_when_free(path: Path | None, wait_s: float) -> Store:
+    give_up_at = time.monotonic() + wait_s
+    while True:
+        try:
+            return await open_store(path)
+        except JournalInUse:
+            if "control" in running_gateway(path) or time.monotonic() >= give_up_at:
+                raise
+        await asyncio.sleep(_LOOK_AGAIN_S)
 
 
 class Gateway:
@@ -93,7 +112,7 @@ class Gateway:
     @classmethod
     async def open(cls, settings: Settings, clock: Clock = now_ms) -> "Gateway":
         """Open the journal and build a gateway on it; raises what `open_journal` raises."""
-        return cls(settings, await open_journal(settings), clock)
+        return cls(settings, await open_journal(settings, wait_s=_COMMAND_S), clock)
 
     def _build_flow(self, settings: Settings, journal: Journal, clock: Clock) -> None:
         store, vault = journal.store, journal.vault

@@ -6,17 +6,18 @@ works while the gateway runs and while it does not.
 
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from gateway.cli.options import EXIT_CONFIGURATION, fail, settings_or_exit
-from gateway.config import Settings
+
+if TYPE_CHECKING:
+    from gateway.config import Settings
 
 _WAIT_S: Final = 5.0  # for a gateway that is just starting or going down
 _PAUSE_S: Final = 0.1
@@ -38,25 +39,26 @@ def ask(config: Path | None, command: str, **values: Any) -> Any:  # noqa: ANN40
         fail(str(error), EXIT_CONFIGURATION)
 
 
-async def _ask(settings: Settings, command: str, values: dict[str, Any]) -> Any:  # noqa: ANN401
+async def _ask(settings: "Settings", command: str, values: dict[str, Any]) -> object:
+    """Do it here where the journal is free, else in the process that holds it."""
     from gateway.store import JournalInUse
     from gateway.store.open import running_gateway
     from gateway.web.control import call_desk
 
     give_up_at = time.monotonic() + _WAIT_S
     while True:
-        control = running_gateway(settings.sqlite_path()).get("control")
-        if control is not None and os.path.exists(control):  # noqa: ASYNC240,PTH110  nobody waits
-            return await call_desk(control, command, values)
         try:
             return await _ask_here(settings, command, values)
         except JournalInUse:
+            control = running_gateway(settings.sqlite_path()).get("control")
+            if control is not None:
+                return await call_desk(control, command, values)
             if time.monotonic() > give_up_at:
                 raise
         await asyncio.sleep(_PAUSE_S)
 
 
-async def _ask_here(settings: Settings, command: str, values: dict[str, Any]) -> object:
+async def _ask_here(settings: "Settings", command: str, values: dict[str, Any]) -> object:
     from gateway.app import open_journal
     from gateway.clock import now_ms
     from gateway.flow.desk import Desk

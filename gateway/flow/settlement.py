@@ -22,6 +22,23 @@ log = get_logger(__name__)
 _KINDS = {Source.REPLY: "answered", Source.CALLBACK: "called_back", Source.LOOKUP: "looked_up"}
 
 
+def _is_news(before: Order, change: Change, evidence: Evidence) -> bool:
+    """Whether this belongs into the timeline.
+
+    A panel that asks, or an upstream that calls back, a thousand times about the same thing must
+    not fill the journal.
+    """
+    if change.alert or change.send or evidence.verdict is not before.status:
+        return True
+    return evidence.source is Source.REPLY or any(
+        getattr(before, name) != getattr(change.order, name) for name in _VISIBLE
+    )
+
+
+# What an operator sees of an order; the rest is when it is looked at next.
+_VISIBLE = ("status", "note", "invoice_number", "product_price", "named", "callback_names")
+
+
 def _nobody() -> None:
     """Wake nobody: nothing is wired yet."""
 
@@ -77,7 +94,7 @@ class Settlement:
         def decide(order: Order) -> Record:
             change = apply(order, evidence, now, self.rules)
             made[:] = [(order, change)]
-            return self._record(change, evidence, said, now)
+            return self._record(order, change, evidence, said, now)
 
         passed(f"{evidence.source}.before_commit")
         await self._store.change_order(order_id, decide)
@@ -86,9 +103,14 @@ class Settlement:
         self._after(before, change, evidence)
         return change
 
-    def _record(self, change: Change, evidence: Evidence, said: str, now: int) -> Record:
+    def _record(
+        self, before: Order, change: Change, evidence: Evidence, said: str, now: int
+    ) -> Record:
         order = change.order
-        entries = [Entry(now, _KINDS[evidence.source], said), Entry(now, "decided", change.what)]
+        entries = []
+        if _is_news(before, change, evidence):
+            entries.append(Entry(now, _KINDS[evidence.source], said))
+            entries.append(Entry(now, "decided", change.what))
         if change.alert is not None:
             entries.append(Entry(now, "alert", change.alert))
         if change.send:
