@@ -161,7 +161,7 @@ class Gateway:
     def _build_web(self, settings: Settings, journal: Journal) -> None:
         store, server, admin = journal.store, settings.server, settings.admin
         self.gate = Gate(self.directory, server.trusted_proxies)
-        health = Health(store, self.gate)
+        health = Health(store, self.gate, self.settlement)
         text = TextDialect(
             self.gate,
             self.intake,

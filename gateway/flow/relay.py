@@ -8,6 +8,7 @@ newer one; one host has a few, so that a dead one delays nobody else.
 from collections import Counter
 from collections.abc import Sequence
 
+from gateway import metrics
 from gateway.clients.reseller import ResellerClient, Told
 from gateway.clock import Clock
 from gateway.domain.delivery import Delivery, DeliveryState, after_attempt
@@ -104,6 +105,7 @@ class Relay:
         entry = Entry(now, "told" if told.accepted else "not_told", text.rstrip())
         after = await self._store.change_delivery(delivery.id, decide, entry)
         event = "delivery.accepted" if told.accepted else "delivery.refused"
+        metrics.deliveries.labels("accepted" if told.accepted else "refused").inc()
         log.info(
             event,
             delivery=delivery.id,

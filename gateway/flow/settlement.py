@@ -7,6 +7,7 @@ is at that instant.
 
 from collections.abc import Callable
 
+from gateway import metrics
 from gateway.clock import Clock
 from gateway.domain.backoff import delay_ms
 from gateway.domain.delivery import Message
@@ -137,6 +138,7 @@ class Settlement:
         """Do what follows from a change that is durable."""
         order = change.order
         self._directory.saw_saldo(order.reseller, evidence.saldo)
+        metrics.settlements.labels(evidence.source.value, order.status.value).inc()
         if before.is_open and not order.is_open:
             self.open_orders -= 1
         self.ring(order)
@@ -150,6 +152,7 @@ class Settlement:
             what=change.what,
         )
         if change.alert is not None:
+            metrics.alerts.inc()
             log.warning("alert.raised", upstream_trx_id=order.upstream_trx_id, text=change.alert)
 
     def ring(self, order: Order) -> None:

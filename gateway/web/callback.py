@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from gateway import metrics
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.reseller import in_networks
 from gateway.flow.inbox import Inbox
@@ -41,6 +42,7 @@ class CallbackRoutes:
         except JournalUnavailable as error:
             log.warning("callback.refused", upstream_trx_id=upstream_trx_id, reason=str(error))
             return line("journal unavailable, call again", 503)
+        metrics.callbacks.labels("stored").inc()
         log.info("callback.received", upstream_trx_id=upstream_trx_id)
         return line("OK")
 
@@ -51,6 +53,7 @@ class CallbackRoutes:
         )
 
     def _refuse(self, request: web.Request, reason: str) -> web.Response:
+        metrics.callbacks.labels(reason).inc()
         address = self._gate.address(request)
         log.warning("callback.refused", reason=reason, address=str(address))
         return line("forbidden", 403)

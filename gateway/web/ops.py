@@ -2,18 +2,21 @@
 
 from aiohttp import web
 
+from gateway import metrics
 from gateway.domain.errors import JournalUnavailable
+from gateway.flow.settlement import Settlement
 from gateway.store import Store
 from gateway.web.gate import Gate
 from gateway.web.wire import line
 
 
 class Health:
-    """`/healthz`: the process. `/readyz`: journal writable, not draining."""
+    """`/healthz`: the process. `/readyz`: journal writable, not draining. `/metrics`: counts."""
 
-    def __init__(self, store: Store, gate: Gate) -> None:
+    def __init__(self, store: Store, gate: Gate, settlement: Settlement) -> None:
         self._store = store
         self._gate = gate
+        self._settlement = settlement
 
     async def healthz(self, _: web.Request) -> web.Response:
         """Answer that the process lives."""
@@ -28,3 +31,10 @@ class Health:
         except JournalUnavailable:
             return line("the journal can not be written", 503)
         return line("ok")
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        """Answer what is counted, in Prometheus' text format."""
+        metrics.open_orders.set(self._settlement.open_orders)
+        return web.Response(
+            body=metrics.exposition(), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )

@@ -33,7 +33,10 @@ def public_app(text: TextDialect, callback: CallbackRoutes, health: Health) -> w
 def admin_app(health: Health) -> web.Application:
     """Return what the operator reaches."""
     app = web.Application()
-    _add(app, {"/healthz": health.healthz, "/readyz": health.readyz})
+    _add(
+        app,
+        {"/healthz": health.healthz, "/readyz": health.readyz, "/metrics": health.metrics},
+    )
     return app
 
 

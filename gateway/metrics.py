@@ -1,0 +1,45 @@
+"""What is counted, for `/metrics`. Labels are few, and never a stranger's text."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+_REGISTRY = CollectorRegistry()
+
+requests = Counter(
+    "otomax_gateway_requests",
+    "Requests that were answered, by route and by the HTTP status of the answer.",
+    ["route", "http_status"],
+    registry=_REGISTRY,
+)
+settlements = Counter(
+    "otomax_gateway_settlements",
+    "Evidence that was applied to orders, by where it came from and the order's status after it.",
+    ["source", "status"],
+    registry=_REGISTRY,
+)
+callbacks = Counter(
+    "otomax_gateway_callbacks",
+    "Callbacks that came, by what became of them: stored, or refused by address or token.",
+    ["outcome"],
+    registry=_REGISTRY,
+)
+deliveries = Counter(
+    "otomax_gateway_deliveries",
+    "Attempts to tell a reseller, by whether it took the message.",
+    ["outcome"],
+    registry=_REGISTRY,
+)
+alerts = Counter(
+    "otomax_gateway_alerts",
+    "Alerts that were raised about orders.",
+    registry=_REGISTRY,
+)
+open_orders = Gauge(
+    "otomax_gateway_open_orders",
+    "Orders that the upstream has not decided yet.",
+    registry=_REGISTRY,
+)
+
+
+def exposition() -> bytes:
+    """Return everything that is counted, in Prometheus' text format 0.0.4."""
+    return generate_latest(_REGISTRY)
