@@ -5,6 +5,7 @@ the same time wait for the same task. Nothing is refused as FAILED here unless i
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from aiolimiter import AsyncLimiter
@@ -89,6 +90,8 @@ class Intake:
         self._tasks = Tasks()
         self._flights: dict[tuple[str, str], Flight] = {}
         self._pace: dict[str, AsyncLimiter] = {}
+        # By reseller: on the way into the journal. New or repeats, nobody knows that before.
+        self._arriving: Counter[str] = Counter()
 
     async def place(self, reseller: Reseller, wish: Wish, *, repeat_asks: bool) -> Told:
         """Place an order, or tell what became of the one with this trx_id.
@@ -123,31 +126,37 @@ class Intake:
 
     async def _admit(self, reseller: Reseller, trx_id: str) -> None:
         """Refuse a new order over a limit. A trx_id that was used before is always answered."""
-        code = await self._over_limit(reseller)
+        code = self._over_limit(reseller)
         if code is None:
             return
         if await self._store.order_by_trx_id(reseller.code, trx_id) is None:
             raise Refused(code)
 
-    async def _over_limit(self, reseller: Reseller) -> Code | None:
+    def _over_limit(self, reseller: Reseller) -> Code | None:
         if reseller.upstream_key is None:
             return Code.RESELLER_SUSPENDED
-        if self._settlement.open_orders >= self.bounds.max_open_orders:
+        open_soon = self._settlement.open_orders + self._arriving.total()
+        if open_soon >= self.bounds.max_open_orders:
             return Code.BUSY
-        if not self.bounds.orders_per_s:
-            return None
-        pace = self._pace.get(reseller.code)
-        if pace is None:
-            burst = max(1.0, self.bounds.orders_per_s)
-            pace = AsyncLimiter(burst, burst / self.bounds.orders_per_s)
-            self._pace[reseller.code] = pace
-        if not pace.has_capacity():
+        pace = self._pace_of(reseller.code)
+        if pace is not None and not pace.has_capacity(1 + self._arriving[reseller.code]):
             return Code.RATE_LIMITED
-        await pace.acquire()  # it has capacity, so this does not wait
         return None
+
+    def _pace_of(self, code: str) -> AsyncLimiter | None:
+        """Return a reseller's pace of new orders, by the bounds of now; None where any goes."""
+        rate = self.bounds.orders_per_s
+        if not rate:
+            return None
+        burst = max(1.0, rate)
+        pace = self._pace.get(code)
+        if pace is None or (pace.max_rate, pace.time_period) != (burst, burst / rate):
+            pace = self._pace[code] = AsyncLimiter(burst, burst / rate)
+        return pace
 
     def _begin(self, key: tuple[str, str], reseller: Reseller, wish: Wish) -> Flight:
         flight = Flight(wish.product_code or NOTHING, wish.dest or NOTHING)
+        self._arriving[reseller.code] += 1
         flight.task = self._tasks.start(self._walk(flight, reseller, wish))
         self._flights[key] = flight
         flight.task.add_done_callback(lambda _: self._flights.pop(key, None))
@@ -156,9 +165,15 @@ class Intake:
     async def _walk(self, flight: Flight, reseller: Reseller, wish: Wish) -> Told:
         """An order's way from the panel to the upstream and back."""
         passed("place.before_commit")
-        order, flight.is_new = await self._store.place(self._record(reseller, wish))
+        try:
+            order, flight.is_new = await self._store.place(self._record(reseller, wish))
+        finally:
+            self._arriving[reseller.code] -= 1
         passed("place.after_commit")
         flight.order = order
+        pace = self._pace_of(reseller.code)
+        if flight.is_new and pace is not None and pace.has_capacity():
+            await pace.acquire()  # it has capacity, so this does not wait
         if not flight.is_new or not order.is_open:
             self._settlement.ring(order)
             return Told(order)

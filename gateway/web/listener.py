@@ -8,8 +8,10 @@ import asyncio
 import logging
 import socket
 from functools import partial
+from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 # Longer than any proxy in front keeps its own (nginx: 60 s), so that it never sends into a closing
 # one.
@@ -27,6 +29,13 @@ class _Connection(web.RequestHandler):
     """A connection whose errors say nothing of what was asked."""
 
     __slots__ = ()
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401  aiohttp's own
+        """Log what broke; a malformed request is its sender's mistake, and wakes nobody."""
+        if isinstance(kw.get("exc_info"), HttpProcessingError):
+            self.logger.info(*args, **kw)
+        else:
+            super().log_exception(*args, **kw)
 
     def handle_error(
         self,

@@ -1,0 +1,65 @@
+"""Fixtures for tests of the running gateway; what they are made of stands in `tests.support`."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.sandbox import Sandbox, SandboxOptions, start_sandbox
+from tests.support import (
+    FakeUpstream,
+    House,
+    LogLines,
+    OpenHouse,
+    Panel,
+    captured_log,
+    fake_upstream,
+    open_houses,
+    panel_receiving,
+)
+
+
+@pytest.fixture
+def log() -> Iterator[LogLines]:
+    """The log of this test."""
+    with captured_log() as lines:
+        yield lines
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[FakeUpstream]:
+    """An upstream that answers what the test says."""
+    async with fake_upstream() as fake:
+        yield fake
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """The upstream simulator, in a hurry."""
+    running = await start_sandbox(
+        options=SandboxOptions(
+            delay_s=0.15, slow_s=1.5, callback_repeats_s=(0.1, 0.2, 0.5, 1.0, 2.0)
+        )
+    )
+    yield running
+    await running.close()
+
+
+@pytest.fixture
+async def panel() -> AsyncIterator[Panel]:
+    """A panel's receiver."""
+    async with panel_receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+async def open_house(tmp_path: Path, log: LogLines) -> AsyncIterator[OpenHouse]:
+    """Opens gateways in a fresh folder."""
+    async with open_houses(tmp_path, log) as opener:
+        yield opener
+
+
+@pytest.fixture
+async def house(open_house: OpenHouse, upstream: FakeUpstream) -> House:
+    """A gateway in front of `upstream`, with the reseller `toko`."""
+    return await open_house(upstream.url)

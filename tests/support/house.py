@@ -1,0 +1,286 @@
+"""The gateway in this process, with what a panel, the upstream and the operator do to it."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from gateway.app import Gateway, open_journal
+from gateway.clock import now_ms
+from gateway.config import Settings
+from gateway.store import OrderFilter
+from gateway.store.sqlite import SqliteStore
+from gateway.vault import Vault
+from gateway.web.listener import url_of
+from tests.support.logs import LogLines
+from tests.support.wait import eventually, reserved_port
+
+RESELLER = "toko"
+PRODUCT = "S1_1187"
+DEST = "123456789"
+
+_MS_PER_S = 1000
+_MAX_ORDERS = 10_000
+
+_SHORT: dict[str, dict[str, Any]] = {
+    "server": {"reply_timeout_s": 3},
+    "admin": {"listen": "127.0.0.1:0"},
+    "upstream": {"timeout_s": 5, "unreachable_s": 0.5, "callback_ips": ["127.0.0.1"]},
+    "recheck": {"schedule_s": [0.1], "settle_s": 0.3, "expire_s": 600},
+    "delivery": {
+        "schedule_s": [0, 0.1, 0.1, 0.1, 0.1, 0.1],
+        "timeout_s": 1,
+        "allow_private": True,
+    },
+    "limits": {"orders_per_s": 0},
+}
+
+
+class Clock:
+    """The wall clock, which a test may set forward."""
+
+    def __init__(self) -> None:
+        self._ahead_ms = 0
+
+    def __call__(self) -> int:
+        return now_ms() + self._ahead_ms
+
+    def skip(self, seconds: float) -> None:
+        self._ahead_ms += round(seconds * _MS_PER_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered."""
+
+    status: int
+    text: str
+    headers: CIMultiDictProxy[str]
+
+
+class House:
+    """A running gateway with resellers. Made by `OpenHouse`, which also stops it."""
+
+    def __init__(self, gateway: Gateway, vault: Vault, clock: Clock, log: LogLines) -> None:
+        self.gateway = gateway
+        self.vault = vault
+        self.clock = clock
+        self.log = log
+        self.keys: dict[str, str] = {}
+        self.secrets: set[str] = set()
+        self.errors_expected = False
+        self.url = ""
+        self.port = 0
+        self.admin_url = ""
+        self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
+        self._stopped = False
+
+    async def start(self) -> None:
+        await self.gateway.start()
+        self.url, self.admin_url = url_of(self.gateway.public), url_of(self.gateway.admin)
+        self.port = self.gateway.public.address[1]
+
+    # -- what a panel does
+
+    async def get(self, target: str, *, method: str = "GET", **headers: str) -> Answer:
+        """Ask for a target, byte for byte. Names of headers are written with `_` for `-`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        url = URL(self.url + target, encoded=True)
+        async with self._client.request(method, url, headers=named) as response:
+            return Answer(response.status, await response.text(), response.headers)
+
+    def order_target(
+        self,
+        trx_id: str | None = "T1",
+        dest: str | None = DEST,
+        *,
+        version: int = 3,
+        reseller: str = RESELLER,
+        **more: Any,
+    ) -> str:
+        """An order's target. A parameter of None is left out; `more` wins over what is usual."""
+        fields = {
+            "apikey": self.keys.get(reseller),
+            "product_code": PRODUCT,
+            "user_id": dest,
+            "trx_id": trx_id,
+            **more,
+        }
+        query = "&".join(f"{k}={quote(v, safe='')}" for k, v in fields.items() if v is not None)
+        return f"/v{version}/otomax/order?{query}"
+
+    async def order(self, *args: Any, **kwargs: Any) -> str:
+        """Order as `order_target` says; returns the line, which came with HTTP 200."""
+        answer = await self.get(self.order_target(*args, **kwargs))
+        assert answer.status == 200, answer
+        return answer.text
+
+    async def status(self, asked_id: str = "T1", reseller: str = RESELLER) -> str:
+        answer = await self.get(f"/v1/otomax/status/{asked_id}?apikey={self.keys[reseller]}")
+        assert answer.status == 200, answer
+        return answer.text
+
+    async def user(self, reseller: str = RESELLER) -> str:
+        answer = await self.get(f"/v1/otomax/user?apikey={self.keys[reseller]}")
+        assert answer.status == 200, answer
+        return answer.text
+
+    # -- what the upstream does
+
+    def token(self, upstream_trx_id: str) -> str:
+        return self.vault.callback_token(upstream_trx_id)
+
+    async def call_back(
+        self,
+        status: str,
+        trx_id: str = "toko-T1",
+        *,
+        token: str | None = None,
+        **more: str | None,
+    ) -> int:
+        """Call back as the upstream's document shows; returns the HTTP code."""
+        fields = {
+            "invoice_number": "APIKUY_ML_1_0001",
+            "trx_id": trx_id,
+            "status": status,
+            "product_price": "1511",
+            "sn": "Budi - 123456789() . RefId: ML_1",
+            "msg": "R",
+            **more,
+        }
+        query = "&".join(f"{k}={quote(v, safe='')}" for k, v in fields.items() if v is not None)
+        token = self.token(trx_id) if token is None else token
+        return (await self.get(f"/callback/{token}?{query}")).status
+
+    # -- what the operator does
+
+    async def add(self, code: str = RESELLER, **values: Any) -> str:
+        """Add a reseller; returns the key."""
+        values = {"upstream_key": f"upstream-key-of-{code}", **values}
+        made = await self.gateway.desk.reseller_add(code, **values)
+        self.keys[code] = made["key"]
+        self.secrets |= {made["key"], values["upstream_key"] or made["key"]}
+        return self.keys[code]
+
+    async def shown(self, name: str = "toko-T1") -> dict[str, Any]:
+        return await self.gateway.desk.order_show(name)
+
+    async def kinds(self, name: str = "toko-T1") -> list[str]:
+        """The steps of an order's timeline."""
+        return [step["kind"] for step in (await self.shown(name))["timeline"]]
+
+    async def becomes(self, status: str, name: str = "toko-T1") -> dict[str, Any]:
+        """Wait until the journal holds this status of an order; returns the order."""
+
+        async def look() -> dict[str, Any] | None:
+            shown = await self.shown(name)
+            return shown if shown["status"] == status else None
+
+        shown = await eventually(look)
+        assert shown is not None
+        return shown
+
+    async def orders(self) -> list[dict[str, Any]]:
+        return await self.gateway.desk.order_list(limit=_MAX_ORDERS)
+
+    async def deliveries(self, state: str | None = None) -> list[dict[str, Any]]:
+        return await self.gateway.desk.delivery_list(state=state, limit=_MAX_ORDERS)
+
+    async def alerts(self) -> list[str]:
+        def work(connection: sqlite3.Connection) -> list[str]:
+            return [row[0] for row in connection.execute("SELECT text FROM alerts ORDER BY id")]
+
+        return await self._sqlite._read(work)
+
+    # -- what happens to it
+
+    @property
+    def _sqlite(self) -> SqliteStore:
+        store = self.gateway.store
+        assert isinstance(store, SqliteStore)
+        return store
+
+    async def on_journal(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Do something on the journal's writing thread, outside any transaction."""
+        await self._sqlite._writing_thread.run(work)
+
+    async def break_journal(self, *, broken: bool = True) -> None:
+        """Let every write to the journal fail, or none again."""
+        sql = f"PRAGMA query_only = {'ON' if broken else 'OFF'}"
+        await self.on_journal(lambda connection: connection.execute(sql).fetchall())
+
+    def skip(self, seconds: float) -> None:
+        """Set the clock forward, and let the workers look at once."""
+        self.clock.skip(seconds)
+        self.gateway.recheck.bell.ring()
+        self.gateway.relay.bell.ring()
+        self.gateway.inbox.bell.ring()
+
+    async def stop(self) -> None:
+        """Stop, once; then look that nothing secret was logged, and nothing broke."""
+        if self._stopped:
+            return
+        self._stopped = True
+        orders = await self.gateway.store.orders(OrderFilter(limit=_MAX_ORDERS))
+        tokens = {self.token(order.upstream_trx_id).partition(".")[0] for order in orders}
+        await self._client.close()
+        await self.gateway.stop()
+        for secret in self.secrets | tokens:
+            assert secret not in self.log.text
+        assert self.errors_expected or not self.log.errors()
+
+
+class OpenHouse(Protocol):
+    """Opens a gateway on an upstream, with one reseller unless told otherwise."""
+
+    async def __call__(
+        self,
+        upstream_url: str,
+        *,
+        reseller: dict[str, Any] | None = ...,
+        **sections: dict[str, Any],
+    ) -> House: ...
+
+
+@asynccontextmanager
+async def open_houses(folder: Path, log: LogLines) -> AsyncIterator[OpenHouse]:
+    """Give what opens houses, and stop them all at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def open_house(
+            upstream_url: str,
+            *,
+            reseller: dict[str, Any] | None = None,
+            **sections: dict[str, Any],
+        ) -> House:
+            port = stack.enter_context(reserved_port())
+            settings = _settings(folder, upstream_url, port, sections)
+            clock = Clock()
+            journal = await open_journal(settings)
+            house = House(Gateway(settings, journal, clock), journal.vault, clock, log)
+            stack.push_async_callback(house.stop)
+            await house.start()
+            if not await house.gateway.desk.reseller_list():
+                await house.add(**(reseller or {}))
+            return house
+
+        yield open_house
+
+
+def _settings(
+    folder: Path, upstream_url: str, port: int, sections: dict[str, dict[str, Any]]
+) -> Settings:
+    address = f"127.0.0.1:{port}"
+    values = {
+        name: {**_SHORT.get(name, {}), **sections.get(name, {})} for name in {*_SHORT, *sections}
+    }
+    values["server"] = {"listen": address, "public_url": f"http://{address}", **values["server"]}
+    values["upstream"] = {"base_url": upstream_url, **values["upstream"]}
+    return Settings.model_validate(values, context={"folder": folder})
