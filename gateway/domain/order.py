@@ -31,9 +31,8 @@ from gateway.domain.errors import Code, explain
 
 MAX_SENDS = 3  # contract T6
 MISSES_TO_EXPIRE = 3  # contract T6
-LOOK_UP_GAP_MS = (
-    2 * MS_PER_S
-)  # one order is not asked about more than once in this time (contract §4, rule 1)
+# One order is not asked about more than once in this time (contract §4, rule 1).
+LOOK_UP_GAP_MS = 2 * MS_PER_S
 
 
 class Status(StrEnum):
@@ -248,8 +247,7 @@ _CONFIRM = Cell(Act.ASK, Act.APPLY)  # open orders: said without proof
 _CORRECT = Cell(Act.ASK | Act.ALERT, Act.APPLY | Act.ALERT)  # contradicts what was final
 _REFUND = Cell(Act.ASK, Act.APPLY | Act.ALERT)  # an ordinary thing, but told to the operator
 
-# The one table (contract T7 to T9). PENDING and PAID share a column; PARTIAL is a final state like
-# SUCCESS.
+# The one table (contract T7 to T9). PARTIAL is a final state like SUCCESS.
 TABLE: dict[State, dict[Status, Cell]] = {
     State.OPEN: {
         Status.SUCCESS: _APPLY,
@@ -339,15 +337,17 @@ def apply(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:
         rules: the times that decide.
     """
     only_send = order.sends == 1
-    if evidence.source is Source.REPLY:
+    ends_send = order.sending and evidence.source is Source.REPLY
+    if ends_send:
         order = _end_send(order, now)
     elif evidence.source is Source.LOOKUP:
         order = replace(order, looked_up_at=now, lookups=order.lookups + 1)
     if isinstance(evidence.verdict, Status):
         return _heard(order, evidence, now, rules, only_send=only_send)
-    if evidence.verdict is Silence.UNSENT:
+    # Only a send can be unsent and only a look-up not find; said by another it proves nothing.
+    if evidence.verdict is Silence.UNSENT and ends_send:
         return _unsent(order, evidence, now, rules, only_send=only_send)
-    if evidence.verdict is Silence.NOT_FOUND:
+    if evidence.verdict is Silence.NOT_FOUND and evidence.source is Source.LOOKUP:
         return _not_found(order, evidence, now, rules)
     return _no_answer(order, evidence, now, rules)
 
@@ -360,7 +360,8 @@ def _heard(order: Order, evidence: Evidence, now: int, rules: Rules, *, only_sen
     """One of the six words was said."""
     act = _act(order, evidence, only_send=only_send)
     said = f"{evidence.source} said {evidence.verdict}"
-    alert = f"{said} while the order is {order.status}" if Act.ALERT in act else None
+    how = f" with another SN: {evidence.note}" if evidence.verdict is order.status else ""
+    alert = f"{said} while the order is {order.status}{how}" if Act.ALERT in act else None
     if evidence.source is not Source.REPLY or evidence.verdict is not Status.FAILED:
         order = replace(order, named=True)  # a refusal names no invoice, everything else does
     order = _enrich(replace(order, misses=0), evidence)
@@ -368,10 +369,8 @@ def _heard(order: Order, evidence: Evidence, now: int, rules: Rules, *, only_sen
         return _become(order, evidence, now, rules, alert=alert)
     if Act.ASK in act:
         return Change(order=_ask(order, now), what=f"{said}: to be looked up", alert=alert)
-    if evidence.source is Source.LOOKUP:
-        order = replace(
-            order, due_at=None
-        )  # only final orders come here: the question is answered
+    if evidence.source is Source.LOOKUP:  # only of final orders: the question is answered
+        order = replace(order, due_at=None)
     return Change(order=order, what=f"{said}: changes nothing", alert=alert)
 
 
@@ -466,9 +465,8 @@ def _not_found(order: Order, evidence: Evidence, now: int, rules: Rules) -> Chan
         gone = replace(
             order, status=Status.FAILED, note=explain(Code.EXPIRED), due_at=None, final_at=now
         )
-        return Change(
-            order=gone, what="lookup: not found three times in a row: expired", tell=True
-        )
+        what = "lookup: not found three times in a row: expired"
+        return Change(order=gone, what=what, tell=True)
     return Change(order=_plan(order, now, rules), what=f"lookup: not found ({order.misses})")
 
 
@@ -485,9 +483,9 @@ def _ask(order: Order, now: int) -> Order:
     """Look up as soon as the pace allows. A send under way keeps its own date."""
     if order.sending:
         return order
-    earliest = now if order.looked_up_at is None else order.looked_up_at + LOOK_UP_GAP_MS
-    lookups = order.lookups if order.is_open else 0
-    return replace(order, due_at=max(now, earliest), lookups=lookups)
+    wait = 0 if order.looked_up_at is None else order.looked_up_at + LOOK_UP_GAP_MS - now
+    wait = min(max(wait, 0), LOOK_UP_GAP_MS)  # also when the clock was set back since
+    return replace(order, due_at=now + wait, lookups=order.lookups if order.is_open else 0)
 
 
 def _plan(order: Order, now: int, rules: Rules) -> Order:

@@ -13,6 +13,9 @@ MAX_DESTINATION = 128  # characters of user_id and of server_id
 MAX_CALLBACK_URL = 2000  # characters
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
+# Who is called, and nothing else: no user info, no percent-encoding, no zone, ASCII.
+_NETLOC = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+
 # `123|45`, `123/45`, `123(45)`, `123 45`: two numbers that panels write as one destination.
 _TWO_NUMBERS = re.compile(r"([0-9]+)(?:[|/ ]([0-9]+)|\(([0-9]+)\))")
 
@@ -58,9 +61,7 @@ def is_callback_url(
         where = host_and_port(parts)
     except ValueError:
         return False
-    if where is None or parts.username is not None or parts.password is not None:
-        return False
-    if "@" in parts.netloc or not parts.netloc.isascii():
+    if where is None or _NETLOC.fullmatch(parts.netloc) is None:
         return False
     return where not in own and (not hosts or where[0] in hosts)
 

@@ -35,9 +35,7 @@ _ORDER_LINE = re.compile(r"R#(?P<trx_id>[^\s,]{1,128}) " + _TAIL)
 _STATUS_LINE = re.compile(
     r"R#(?P<trx_id>[^\s,]{1,128}) (?P<invoice_number>[^\s,]{1,128}) " + _TAIL
 )
-_USER_LINE = re.compile(
-    r"[^\r\n]*\. [^\r\n]*\. plan [^\r\n]*\. balance (?P<saldo>0|-?[1-9][0-9]{0,14})"
-)
+_SALDO = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +78,10 @@ def _line(match: re.Match[str] | None) -> Line | None:
 
 def parse_user(text: str) -> int | None:
     """Return the balance in a `<name>. <email>. plan <role>. balance <saldo>` line, in Rupiah."""
-    match = _USER_LINE.fullmatch(text)
-    return None if match is None else int(match["saldo"])
+    before, _, saldo = text.rpartition(". balance ")
+    who, plan, _ = before.partition(". plan ")
+    is_line = plan and ". " in who and "\n" not in text and "\r" not in text
+    return int(saldo) if is_line and _SALDO.fullmatch(saldo) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,9 @@ _OK: Final = 200
 _SHOWN_CHARACTERS: Final = 200  # of an answer, in a timeline
 _SHOWN_BYTES: Final = 4096  # looked through for secrets, so that none is cut in half
 _REDIRECTS = range(300, 400)
+_SERVER_ERRORS = range(500, 600)
+_MAX_PRICE = 10**15  # Rupiah; beyond it is no price, and must not meet the journal's columns
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 _JSON = "application/json"
 _TEXT = "text/plain"
 _CODE_LIKE = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")  # a RefId such as ML_1680405885 is none
@@ -131,14 +134,15 @@ def _line_evidence(line: Line, reply: Reply, order: Order) -> tuple[Evidence, Li
         return _nothing(Source.REPLY, reply), None
     if status is Status.FAILED and not _is_definite(line.note):
         return _nothing(Source.REPLY, reply, saldo=line.saldo), None
-    said_dest = plain(line.target.removeprefix(f"{order.product_code}."))
+    product = f"{order.product_code}."
+    said_dest = plain(line.target[len(product) :]) if line.target.startswith(product) else ""
     user_id, bar, server_id = said_dest.partition("|")
     evidence = Evidence(
         source=Source.REPLY,
         verdict=status,
         note=plain(line.note),
         saldo=line.saldo,
-        said_dest=said_dest,
+        said_dest=said_dest or None,
         user_id=user_id if bar else None,
         server_id=server_id if bar else None,
     )
@@ -167,7 +171,7 @@ def read_envelope(reply: Reply) -> Envelope | None:
         return None
     try:
         return _ENVELOPE.decode(reply.body)
-    except (msgspec.DecodeError, UnicodeError):
+    except _UNREADABLE:
         return None
 
 
@@ -179,12 +183,11 @@ def read_lookup_reply(reply: Reply, upstream_trx_id: str, asked_at: int) -> Evid
         upstream_trx_id: whom it must name.
         asked_at: when the look-up began, Unix milliseconds.
     """
-    envelope = read_envelope(reply)
-    if envelope is not None and envelope.message == Code.INVOICE_NOT_FOUND:
+    if _is_not_found(reply):
         return Evidence(source=Source.LOOKUP, verdict=Silence.NOT_FOUND, asked_at=asked_at)
     invoice = _invoice(reply)
     status = None if invoice is None else _status(invoice.status)
-    if invoice is None or status is None or str(invoice.trx_id) != upstream_trx_id:
+    if invoice is None or status is None or invoice.trx_id != upstream_trx_id:
         return _nothing(Source.LOOKUP, reply)
     parts = invoice.user_input
     return Evidence(
@@ -199,18 +202,26 @@ def read_lookup_reply(reply: Reply, upstream_trx_id: str, asked_at: int) -> Evid
     )
 
 
+def _is_not_found(reply: Reply) -> bool:
+    """Whether the upstream itself says that it does not know the order: what allows a resend."""
+    if reply.status in _REDIRECTS or reply.status in _SERVER_ERRORS:
+        return False
+    envelope = read_envelope(reply)
+    return envelope is not None and envelope.message == Code.INVOICE_NOT_FOUND
+
+
 def _invoice(reply: Reply) -> _Invoice | None:
     if reply.status != _OK or reply.content_type != _JSON or reply.body is None:
         return None
     try:
         return _ANSWER.decode(reply.body).data
-    except (msgspec.DecodeError, UnicodeError):
+    except _UNREADABLE:
         return None
 
 
 def _price(product: _Product | None) -> int | None:
     price = None if product is None else product.price
-    return None if price is None or price < 0 else round(price)
+    return round(price) if price is not None and 0 <= price < _MAX_PRICE else None
 
 
 def _part(value: str | int | None) -> str | None:
@@ -232,9 +243,10 @@ def _text(reply: Reply) -> str | None:
     if reply.status != _OK or reply.content_type != _TEXT or reply.body is None:
         return None
     try:
-        return reply.body.decode("utf-8").rstrip("\r\n")
+        text = reply.body.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         return None
+    return None if "\n" in text or "\r" in text else text
 
 
 def _status(word: str) -> Status | None:

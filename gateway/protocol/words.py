@@ -7,8 +7,11 @@ nicknames. So every text that is not ours goes through here before it stands in 
 import re
 import unicodedata
 
-# Unicode's own case folding is meant here: the long s and the Kelvin sign match too.
-_WORDS = re.compile("SUCCESS|FAILED|PENDING|REFUNDED|SUKSES|GAGAL|SALDO", re.IGNORECASE)
+# Unicode's own case folding is meant here: the long s, the sharp s and the Kelvin sign match too.
+# A word is looked for at every character, for two may share one: `SUCCESSUKSES`.
+_WORDS = re.compile(
+    "(?=(SUCCE(?:SS|ß)|FAILED|PENDING|REFUNDED|SUKSES|GAGAL|SALDO))(.)", re.IGNORECASE
+)
 _BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
@@ -30,7 +33,7 @@ def tame(text: str, own: str) -> str:
     """
 
     def break_up(match: re.Match[str]) -> str:
-        word = match[0]
-        return word if word.upper() == own else f"{word[0]}-{word[1:]}"
+        word, first = match.groups()
+        return first if word.casefold() == own.casefold() else f"{first}-"
 
     return _WORDS.sub(break_up, plain(text))
