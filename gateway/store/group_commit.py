@@ -18,6 +18,8 @@ from gateway.domain.errors import JournalUnavailable
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
+# By exact type: a broken rule or a value of a wrong type is one item's own fault.
+_BROKEN = frozenset({sqlite3.OperationalError, sqlite3.DatabaseError, sqlite3.InternalError})
 MAX_BATCH = 256  # items a commit: beyond this the fsync is no longer what a write costs
 
 
@@ -112,10 +114,11 @@ def _one(connection: sqlite3.Connection, work: Work[Any]) -> object:
     connection.execute("SAVEPOINT item")
     try:
         result = work(connection)
-    except sqlite3.OperationalError:
-        raise  # disk full, I/O: nothing of this batch may be believed
-    except Exception as error:  # noqa: BLE001  it is the waiter's to handle
+    except Exception as error:
+        if type(error) in _BROKEN:
+            raise  # disk full, I/O, damage: nothing of this batch may be believed
         connection.execute("ROLLBACK TO item")
-        result = error
+        # A future can not carry a StopIteration; whatever it was is the waiter's to handle.
+        result = RuntimeError(repr(error)) if isinstance(error, StopIteration) else error
     connection.execute("RELEASE item")
     return result

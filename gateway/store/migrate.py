@@ -23,23 +23,29 @@ def migrations(backend: str) -> list[str]:
     return [f.read_text(encoding="utf-8") for f in files]
 
 
-def migrate_sqlite(connection: sqlite3.Connection) -> None:
-    """Bring a SQLite journal to this gateway's form.
+def check_sqlite(connection: sqlite3.Connection) -> None:
+    """Look whether this is a journal or may become one; writes nothing.
 
     Raises:
         JournalUnusable: it is some other database, or of a newer gateway.
     """
-    scripts = migrations("sqlite")
+    known = len(migrations("sqlite"))
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application != APPLICATION_ID and (version or tables):
         raise JournalUnusable("this file is a database, but no journal of otomax-gateway")
-    if version > len(scripts):
+    if version > known:
         raise JournalUnusable(
-            f"this journal has form {version}, this gateway knows {len(scripts)}: "
+            f"this journal has form {version}, this gateway knows {known}: "
             "run the newer gateway that wrote it"
         )
+
+
+def migrate_sqlite(connection: sqlite3.Connection) -> None:
+    """Bring a SQLite journal that was checked to this gateway's form."""
+    scripts = migrations("sqlite")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     for number in range(version, len(scripts)):
         connection.executescript(
             f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {scripts[number]}\n"

@@ -10,6 +10,7 @@ Only this package imports this module; its SQL is the only SQL of SQLite.
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from gateway.store import (
 )
 from gateway.store.group_commit import T, Thread, Work, Writer
 from gateway.store.lock import Lock
-from gateway.store.migrate import migrate_sqlite
+from gateway.store.migrate import check_sqlite, migrate_sqlite
 from gateway.store.rows import (
     CHANGING_ORDER_COLUMNS,
     DELIVERY_COLUMNS,
@@ -78,12 +79,15 @@ async def open_sqlite(path: Path) -> "SqliteStore":
         lock = Lock(path)
     except OSError as error:
         raise JournalUnusable(f"{path}: can not be opened: {error.strerror}") from None
-    try:
-        writer = await _connect(path, _prepare_writer)
-        reader = await _connect(path, _prepare_reader)
-    except (JournalUnusable, sqlite3.Error) as error:
-        lock.close()
-        raise JournalUnusable(f"{path}: {error}") from None
+    async with AsyncExitStack() as undo:
+        undo.callback(lock.close)
+        try:
+            writer = await _connect(path, _prepare_writer)
+            undo.push_async_callback(writer.close)
+            reader = await _connect(path, _prepare_reader)
+        except (JournalUnusable, sqlite3.Error) as error:
+            raise JournalUnusable(f"{path}: {error}") from None
+        undo.pop_all()
     return SqliteStore(path, lock, writer, reader)
 
 
@@ -101,6 +105,7 @@ async def _connect(path: Path, prepare: Work[None]) -> Thread:
 
 
 def _prepare_writer(connection: sqlite3.Connection) -> None:
+    check_sqlite(connection)  # before anything is written, for it may be somebody else's
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
     connection.execute("PRAGMA foreign_keys = ON")

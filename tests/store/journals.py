@@ -1,0 +1,101 @@
+"""What every backend is tested with: orders, messages, resellers, and how a journal is opened."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gateway.domain.delivery import Message
+from gateway.domain.order import Order, Rules, Status, begin_send
+from gateway.store import Entry, KeyRow, Record, ResellerRow, Store
+from gateway.store.open import open_store
+
+T0 = 1_700_000_000_000
+RULES = Rules(schedule_s=(2, 5), settle_s=40, expire_s=1800, lease_s=75)
+CODES = ("toko", "warung")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A kind of journal: its name, and where a test's own one lies below a folder."""
+
+    name: str
+    place: Callable[[Path], Path]
+
+
+BACKENDS = [Backend("sqlite", lambda folder: folder / "gateway.db")]
+
+
+def reseller(code: str = "toko", *, key: bytes = b"k", **changes: Any) -> ResellerRow:
+    """A reseller with one key."""
+    row = ResellerRow(code=code, created_at=T0, keys=(key_row(code.encode() + key),))
+    return replace(row, **changes)
+
+
+def key_row(name: bytes, **changes: Any) -> KeyRow:
+    """A key whose hash is made of a name."""
+    row = KeyRow(hash=name.ljust(32, b"."), sealed=b"sealed", hint="tg_…", created_at=T0)
+    return replace(row, **changes)
+
+
+async def open_journal(path: Path) -> Store:
+    """Open a journal that has two resellers."""
+    store = await open_store(path)
+    await store.put_resellers([reseller(code) for code in CODES])
+    return store
+
+
+def order(trx_id: str = "A1", **changes: Any) -> Order:
+    """A new order whose first send is under way."""
+    new = Order(
+        reseller="toko",
+        trx_id=trx_id,
+        product_code="S1",
+        dest="1234",
+        user_id="12",
+        placed_at=T0,
+    )
+    return replace(begin_send(new, T0, RULES), **changes)
+
+
+def record(placed: Order, **changes: Any) -> Record:
+    """An order with the first steps of its timeline."""
+    told = Record(order=placed, entries=(Entry(T0, "asked", "x"), Entry(T0, "sending", "1")))
+    return replace(told, **changes)
+
+
+def message(status: str = "SUCCESS", host: str = "p.test:80") -> Message:
+    """What a reseller is told."""
+    return Message(status=status, method="GET", url=f"http://{host}/?status={status}", host=host)
+
+
+def sold(before: Order) -> Order:
+    """The order, successful."""
+    return replace(
+        before,
+        status=Status.SUCCESS,
+        note="SN",
+        named=True,
+        sending=False,
+        send_ended_at=T0 + 1,
+        due_at=None,
+        final_at=T0 + 1,
+    )
+
+
+async def place(store: Store, trx_id: str = "A1", **changes: Any) -> Order:
+    """Journal a new order."""
+    placed, is_new = await store.place(record(order(trx_id, **changes)))
+    assert is_new
+    return placed
+
+
+async def tell(store: Store, placed: Order, told: Message, at: int = T0) -> int:
+    """Put a message into the outbox in a change of its order; returns its number."""
+    entry = Entry(at, "answered", "x")
+    await store.change_order(
+        placed.id,
+        lambda before: Record(order=before, entries=(entry,), message=told, tell_at=at),
+    )
+    (newest,) = await store.deliveries(order_id=placed.id, limit=1)
+    return newest.id
