@@ -1,0 +1,75 @@
+"""The processes of the journeys: once a session the two counterparties and a folder to copy."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.journey.office import Office, new_office
+from tests.journey.parties import PanelProcess, UpstreamProcess
+from tests.journey.processes import Processes
+
+UPSTREAM_KEYS = {"toko1": "kunci-supplier-satu-9f81c2", "toko2": "kunci-supplier-dua-77ab01"}
+
+
+@pytest.fixture(scope="session")
+def session_processes() -> Iterator[Processes]:
+    """Processes that serve every test of this session."""
+    processes = Processes()
+    yield processes
+    processes.end_all()
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    """Processes of this test; none outlives it."""
+    processes = Processes()
+    yield processes
+    processes.end_all()
+
+
+@pytest.fixture(scope="session")
+def _upstream(
+    session_processes: Processes, tmp_path_factory: pytest.TempPathFactory
+) -> UpstreamProcess:
+    return UpstreamProcess(session_processes, tmp_path_factory.mktemp("upstream"))
+
+
+@pytest.fixture(scope="session")
+def _panel(session_processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> PanelProcess:
+    return PanelProcess(session_processes, tmp_path_factory.mktemp("panel"))
+
+
+@pytest.fixture
+async def upstream(_upstream: UpstreamProcess) -> UpstreamProcess:
+    """The sandbox as a process, with its books open."""
+    await _upstream.ready()
+    return _upstream
+
+
+@pytest.fixture
+async def panel(_panel: PanelProcess) -> PanelProcess:
+    """A panel's receiver as a process."""
+    await _panel.ready()
+    return _panel
+
+
+_made: dict[str, Office] = {}
+
+
+@pytest.fixture
+def office(
+    processes: Processes,
+    upstream: UpstreamProcess,
+    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
+) -> Office:
+    """A fresh folder with the resellers toko1 and toko2; what made it ran once a session."""
+    if not _made:
+        first = new_office(processes, tmp_path_factory.mktemp("office") / "gw", upstream)
+        for code, key in UPSTREAM_KEYS.items():
+            first.add_reseller(code, key)
+        _made["office"] = first
+    mine = _made["office"].copy(tmp_path / "gw")
+    mine.processes = processes
+    return mine

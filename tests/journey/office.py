@@ -1,0 +1,192 @@
+"""A gateway's folder with its operator: everything is done by the product's own commands."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.store.open import running_gateway
+from gateway.web.control import call_desk
+from tests.journey.parties import UpstreamProcess, ask
+from tests.journey.processes import (
+    COMMAND,
+    HERE,
+    START_S,
+    Process,
+    Processes,
+    clean_environment,
+    free_port,
+)
+
+PRODUCT = "S1_1187"
+REPLY_TIMEOUT_S = 8
+
+# What a test can wait for; otherwise the defaults.
+SHORT = {
+    "server.reply_timeout_s": str(REPLY_TIMEOUT_S),
+    "admin.listen": "127.0.0.1:0",
+    "upstream.callback_ips": "127.0.0.1",
+    "recheck.schedule_s": "0.2,0.3,0.5",
+    "recheck.settle_s": "1",
+    "delivery.schedule_s": "0,0.2,0.5,0.5,1,1,2,2,5,5,10,10",
+    "delivery.timeout_s": "5",
+    "delivery.allow_private": "true",
+    "limits.orders_per_s": "0",
+    "log.format": "json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(*words: str, folder: Path, stdin: str = "", **environment: str) -> Done:
+    """Run a command of the product to its end."""
+    done = subprocess.run(
+        [COMMAND, *words],
+        cwd=folder,
+        input=stdin,
+        env=clean_environment() | environment,
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def variables(settings: dict[str, str]) -> dict[str, str]:
+    """Return the environment that sets these keys."""
+    return {
+        f"OTOMAX_GATEWAY_{key.replace('.', '__').upper()}": value
+        for key, value in settings.items()
+    }
+
+
+@dataclass
+class Office:
+    """A folder as `init` makes it.
+
+    Attributes:
+        folder: where configuration, key file and journal lie.
+        keys: the resellers' keys, by code.
+        settings: what the environment sets over the file.
+    """
+
+    processes: Processes
+    folder: Path
+    keys: dict[str, str]
+    settings: dict[str, str]
+    port: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.settings = {
+            "server.listen": f"127.0.0.1:{self.port}",
+            "server.public_url": self.url,
+            **SHORT,
+            **self.settings,
+        }
+
+    def copy(self, folder: Path, **settings: str) -> "Office":
+        """Return an office of its own with the same resellers and another port."""
+        shutil.copytree(self.folder, folder)
+        mine = ("server.listen", "server.public_url")
+        kept = {key: value for key, value in self.settings.items() if key not in mine}
+        return Office(self.processes, folder, dict(self.keys), {**kept, **settings})
+
+    def run(self, *words: str, stdin: str = "") -> Done:
+        """Run a command with this office's configuration."""
+        named = (*words, "--config", "config.toml")
+        return run(*named, folder=self.folder, stdin=stdin, **variables(self.settings))
+
+    def json(self, *words: str) -> Any:
+        """Return what a command prints with `--json`."""
+        done = self.run(*words, "--json")
+        assert (done.code, done.err) == (0, ""), done
+        return json.loads(done.out)
+
+    def add_reseller(self, code: str, upstream_key: str) -> None:
+        done = self.run("reseller", "add", code, "--upstream-key", "-", stdin=upstream_key)
+        assert done.code == 0, done
+        self.keys[code] = done.out.strip()
+
+    def begin_serving(self, **more: str) -> Process:
+        """Start the gateway and do not wait for it."""
+        words = [COMMAND, "serve", "--config", "config.toml"]
+        environment = variables(self.settings) | more
+        return self.processes.start(words, self.folder, "serve", environment)
+
+    async def serve(self) -> Process:
+        """Start the gateway as it is; it listens when this returns."""
+        process = self.begin_serving()
+        await process.said('"gateway.started"')
+        return process
+
+    async def serve_watched(self, point: str, nth: int, **settings: str) -> Process:
+        """Start a gateway that dies the nth time a point is passed; nth 0: never."""
+        words = [sys.executable, str(HERE / "run_killed.py"), point, str(nth), "passed"]
+        words += ["serve", "--config", "config.toml"]
+        environment = variables(self.settings | settings)
+        process = self.processes.start(words, self.folder, "watched", environment)
+        await process.said('"gateway.started"')
+        return process
+
+    def passed(self) -> list[str]:
+        """Return the points that watched gateways passed."""
+        file = self.folder / "passed"
+        return file.read_text(encoding="utf-8").split() if file.exists() else []
+
+    async def stop(self, process: Process) -> None:
+        """End a gateway as a service manager does."""
+        process.signal(signal.SIGTERM)
+        assert await process.ended(REPLY_TIMEOUT_S + 5) == 0, process.last_words()
+
+    async def order(
+        self,
+        trx_id: str,
+        dest: str,
+        callback_url: str,
+        *,
+        reseller: str = "toko1",
+        version: int = 3,
+    ) -> str | None:
+        """Order as a panel does; None where no whole answer came."""
+        query = {"product_code": PRODUCT, "user_id": dest, "trx_id": trx_id}
+        return await ask(
+            f"{self.url}/v{version}/otomax/order",
+            apikey=self.keys[reseller],
+            callback_url=callback_url,
+            **query,
+        )
+
+    async def status(self, name: str, *, reseller: str = "toko1") -> str | None:
+        """Ask for an order's status as a panel does."""
+        return await ask(f"{self.url}/v1/otomax/status/{name}", apikey=self.keys[reseller])
+
+    async def desk(self, command: str, **values: Any) -> Any:
+        """Do what a command does while the gateway runs, without the half second of its start."""
+        control = running_gateway(self.folder / "gateway.db")["control"]
+        return await call_desk(control, command, values)
+
+    def logs(self) -> list[dict[str, Any]]:
+        """Return every event that a gateway of this folder logged."""
+        files = [*self.folder.glob("serve-*.err"), *self.folder.glob("watched-*.err")]
+        lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
+        return [json.loads(line) for line in lines]
+
+
+def new_office(processes: Processes, folder: Path, upstream: UpstreamProcess) -> Office:
+    """Return an office that `init` made, before it has any reseller."""
+    done = run("init", folder.name, folder=folder.parent)
+    assert done.code == 0, done
+    return Office(processes, folder, {}, {"upstream.base_url": upstream.url})
