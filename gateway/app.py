@@ -27,7 +27,7 @@ from gateway.flow.submission import Limits, Submission
 from gateway.log import get_logger
 from gateway.protocol.callback import host_of
 from gateway.store import JournalInUse, Store
-from gateway.store.open import open_store, running_gateway
+from gateway.store.open import one_name, open_store, running_gateway
 from gateway.vault import Vault
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
@@ -169,7 +169,6 @@ class Gateway:
             self.directory,
             store,
             own=_own_addresses(settings),
-            reply_timeout_s=server.reply_timeout_s,
         )
         self._callback = CallbackRoutes(
             self.gate, self.inbox, journal.vault, settings.upstream.callback_ips
@@ -177,7 +176,7 @@ class Gateway:
         self.public = Listener(public_app(text, self._callback, health), *server.address)
         self.admin = Listener(admin_app(health), *admin.address)
         path = settings.sqlite_path()
-        self.control = None if path is None else ControlSocket(self.desk, path)
+        self.control = None if path is None else ControlSocket(self.desk, one_name(path))
 
     async def start(self) -> None:
         """Take up what the journal holds, listen, and work.
@@ -210,6 +209,7 @@ class Gateway:
         """Take over what can change while the gateway runs, and say what needs a new start."""
         changed = _changed(self.settings, settings)
         self.settlement.rules = rules_of(settings)
+        self.settlement.tell_after_s = settings.delivery.schedule_s[0]
         self.intake.bounds = bounds_of(settings)
         self.relay.schedule_s = settings.delivery.schedule_s
         self.relay.per_host = settings.delivery.per_host
@@ -258,9 +258,13 @@ class Gateway:
         )
 
 
+# A listener is reached by these, whichever of them it was told to listen on.
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104  compared, not bound
+
 # What `reload` takes over; `log.*` is the command's to apply.
 _LIVE = frozenset(
     {
+        "server.reply_timeout_s",
         "server.trusted_proxies",
         "upstream.callback_ips",
         "recheck.schedule_s",
@@ -309,6 +313,7 @@ def bounds_of(settings: Settings) -> Bounds:
 
 def _own_addresses(settings: Settings) -> frozenset[tuple[str, int]]:
     """Return the (host, port) pairs at which a delivery would come back to ourselves."""
-    own = {settings.server.address, settings.admin.address}
     host, _, port = host_of(settings.server.public_url).rpartition(":")
-    return frozenset({*own, (host, int(port))})
+    listeners = (settings.server.address, settings.admin.address)
+    local = {(name, port) for _, port in listeners for name in _LOCAL_NAMES}
+    return frozenset({*listeners, *local, (host, int(port))})

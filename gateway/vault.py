@@ -132,6 +132,17 @@ class Vault:
             _ready(self._key_subkey), key.encode("utf-8", "surrogatepass"), "sha256"
         )
 
+    def account_id(self, upstream_key: str) -> str:
+        """Name a key at the upstream, so that an order can keep under which it was bought.
+
+        Args:
+            upstream_key: printable ASCII; so the prefix keeps it apart from resellers' keys.
+
+        Returns:
+            32 hexadecimal digits, half of an HMAC-SHA256; the same for the same key and root.
+        """
+        return self.hash_key(f"account\0{upstream_key}").hex()[:32]
+
     def callback_token(self, upstream_trx_id: str) -> str:
         """Make the unguessable part of an order's callback URL.
 

@@ -25,8 +25,7 @@ _PAUSE_S: Final = 0.1
 
 def ask(config: Path | None, command: str, **values: Any) -> Any:  # noqa: ANN401  plain data
     """Do one command at the desk and return its result; ends the process where it is not done."""
-    from gateway.domain.errors import JournalUnavailable
-    from gateway.flow.desk import NotDone
+    from gateway.domain.errors import JournalUnavailable, NotDone
     from gateway.store import JournalInUse, JournalUnusable
     from gateway.vault import VaultError
 

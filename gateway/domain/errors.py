@@ -97,5 +97,9 @@ class Refused(Exception):  # noqa: N818  a refusal is an ordinary answer, no err
         super().__init__(self.note)
 
 
+class NotDone(Exception):  # noqa: N818  the name says what is the matter
+    """An operator's command could not be done; says why and what to do, without secrets."""
+
+
 class JournalUnavailable(Exception):  # noqa: N818  the name says what is the matter
     """The journal cannot record at the moment, so nothing may be sold or decided."""

@@ -24,83 +24,38 @@ can be forgotten. All times are Unix milliseconds, all amounts whole Rupiah.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum, Flag, StrEnum, auto
+from enum import Enum, Flag, auto
 
 from gateway.domain.backoff import MS_PER_S, delay_ms
 from gateway.domain.errors import Code, explain
+from gateway.domain.evidence import OPEN_STATUSES, Evidence, Silence, Source, Status
+
+__all__ = [
+    "LOOK_UP_GAP_MS",
+    "MAX_SENDS",
+    "MISSES_TO_EXPIRE",
+    "OPEN_STATUSES",
+    "STATES",
+    "TABLE",
+    "Act",
+    "Cell",
+    "Change",
+    "Evidence",
+    "Order",
+    "Rules",
+    "Silence",
+    "Source",
+    "State",
+    "Status",
+    "apply",
+    "begin_send",
+    "fail",
+]
 
 MAX_SENDS = 3  # contract T6
 MISSES_TO_EXPIRE = 3  # contract T6
 # One order is not asked about more than once in this time (contract §4, rule 1).
 LOOK_UP_GAP_MS = 2 * MS_PER_S
-
-
-class Status(StrEnum):
-    """The upstream's six words for an order (its document, "Get invoice detail")."""
-
-    PENDING = "PENDING"
-    PAID = "PAID"
-    SUCCESS = "SUCCESS"
-    PARTIAL_SUCCESS = "PARTIAL_SUCCESS"
-    FAILED = "FAILED"
-    REFUNDED = "REFUNDED"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the upstream has decided, as far as it says."""
-        return self not in OPEN_STATUSES
-
-
-OPEN_STATUSES = frozenset({Status.PENDING, Status.PAID})
-
-
-class Silence(Enum):
-    """What is not one of the six words, and still tells something."""
-
-    NOT_FOUND = auto()  # the look-up: INVOICE_NOT_FOUND
-    NO_ANSWER = auto()  # time-out, reset, 5xx, garbage, text of another order: evidence of nothing
-    UNSENT = auto()  # the send provably never left this machine
-
-
-class Source(StrEnum):
-    """Where evidence comes from."""
-
-    REPLY = "reply"
-    CALLBACK = "callback"
-    LOOKUP = "lookup"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """One thing that was heard about an order.
-
-    Attributes:
-        source: from whom.
-        verdict: one of the six words, or what its absence means.
-        note: the text after `status X. ` as the upstream wrote it: RefId, SN, or reason.
-        invoice_number: the upstream's id, where it was said.
-        product_price: what it costs, Rupiah, where it was said.
-        saldo: the balance after it, Rupiah, where it was said.
-        said_dest: the destination as an order line writes it.
-        user_id: the destination's first part as a status answer writes it.
-        server_id: its second part.
-        callback_names: the parameters of a callback in their order, joined by commas.
-        asked_at: when a look-up began; what was asked too early proves little.
-        reason: for NO_ANSWER and UNSENT: what happened, one short line for the operator.
-    """
-
-    source: Source
-    verdict: Status | Silence
-    note: str = ""
-    invoice_number: str | None = None
-    product_price: int | None = None
-    saldo: int | None = None
-    said_dest: str | None = None
-    user_id: str | None = None
-    server_id: str | None = None
-    callback_names: str = ""
-    asked_at: int = 0
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +71,7 @@ class Order:
         user_id: the first part of the destination, as last known.
         server_id: the second part, or None while unknown.
         said_dest: the destination as the upstream last wrote it in an order line.
+        account: under which upstream key it is bought, for ever; None where it was never sent.
         callback_url: where its deliveries go, or None.
         callback_names: the parameters of the upstream's last callback in their order, or empty.
         status: what is true now, in the upstream's word.
@@ -130,6 +86,7 @@ class Order:
         lookups: look-ups since the last send ended; the place in the schedule.
         misses: INVOICE_NOT_FOUND in a row, counted once the dust had settled.
         looked_up_at: when the last look-up ended.
+        ask_since: since when a look-up is owed, because something was said without proof.
         due_at: when the workers look at it again, or None.
         placed_at: when it was journaled.
         final_at: when it became final, or None.
@@ -143,6 +100,7 @@ class Order:
     user_id: str
     server_id: str | None = None
     said_dest: str | None = None
+    account: str | None = None
     callback_url: str | None = None
     callback_names: str = ""
     status: Status = Status.PENDING
@@ -157,6 +115,7 @@ class Order:
     lookups: int = 0
     misses: int = 0
     looked_up_at: int | None = None
+    ask_since: int | None = None
     due_at: int | None = None
     placed_at: int
     final_at: int | None = None
@@ -320,11 +279,9 @@ def begin_send(order: Order, now: int, rules: Rules) -> Order:
     )
 
 
-def fail_unsent(order: Order, code: Code, detail: str | None, now: int) -> Order:
-    """Return an order that was refused by ourselves before any send, as final."""
-    return replace(
-        order, status=Status.FAILED, note=explain(code, detail), due_at=None, final_at=now
-    )
+def fail(order: Order, code: Code, now: int) -> Order:
+    """Return the order as failed for this reason: refused by ourselves, or never found."""
+    return replace(order, status=Status.FAILED, note=explain(code), due_at=None, final_at=now)
 
 
 def apply(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:
@@ -336,27 +293,50 @@ def apply(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:
         now: Unix milliseconds.
         rules: the times that decide.
     """
-    only_send = order.sends == 1
+    before, only_send = order, order.sends == 1
     ends_send = order.sending and evidence.source is Source.REPLY
     if ends_send:
-        order = _end_send(order, now)
+        order = replace(order, sending=False, send_ended_at=now, lookups=0, misses=0)
     elif evidence.source is Source.LOOKUP:
-        order = replace(order, looked_up_at=now, lookups=order.lookups + 1)
+        order = _looked_up(order, evidence, now)
     if isinstance(evidence.verdict, Status):
-        return _heard(order, evidence, now, rules, only_send=only_send)
+        change = _heard(order, evidence, now, only_send=only_send)
     # Only a send can be unsent and only a look-up not find; said by another it proves nothing.
-    if evidence.verdict is Silence.UNSENT and ends_send:
-        return _unsent(order, evidence, now, rules, only_send=only_send)
-    if evidence.verdict is Silence.NOT_FOUND and evidence.source is Source.LOOKUP:
-        return _not_found(order, evidence, now, rules)
-    return _no_answer(order, evidence, now, rules)
+    elif evidence.verdict is Silence.UNSENT and ends_send:
+        change = _unsent(order, evidence, now, only_send=only_send)
+    elif evidence.verdict is Silence.NOT_FOUND and evidence.source is Source.LOOKUP:
+        change = _not_found(order, evidence, now, rules)
+    else:
+        change = _no_answer(order, evidence, now)
+    alert = change.alert or _unconfirmed(before, change.order, evidence)
+    return replace(change, order=_schedule(change.order, evidence, now, rules), alert=alert)
 
 
-def _end_send(order: Order, now: int) -> Order:
-    return replace(order, sending=False, send_ended_at=now, lookups=0, misses=0)
+def _unconfirmed(before: Order, order: Order, evidence: Evidence) -> str | None:
+    """Return an alert where a final order was doubted and the look-up moves nothing."""
+    doubt_ends = before.ask_since is not None and order.ask_since is None
+    if before.is_open or not doubt_ends or order.status is not before.status:
+        return None
+    said = evidence.verdict.name.replace("_", " ")
+    return f"what was called back is not confirmed: the look-up says {said}"
 
 
-def _heard(order: Order, evidence: Evidence, now: int, rules: Rules, *, only_send: bool) -> Change:
+def _looked_up(order: Order, evidence: Evidence, now: int) -> Order:
+    """Count a look-up; an answer that was asked for after the doubt arose settles the doubt."""
+    was_due = order.due_at is not None and order.due_at <= now
+    order = replace(order, looked_up_at=now, lookups=order.lookups + was_due)
+    if order.ask_since is None or not _answers(evidence):
+        return order
+    # A doubt that lies in the future arose before the clock was set back.
+    settled = evidence.asked_at > order.ask_since or order.ask_since > now
+    return replace(order, ask_since=None) if settled else order
+
+
+def _answers(evidence: Evidence) -> bool:
+    return isinstance(evidence.verdict, Status) or evidence.verdict is Silence.NOT_FOUND
+
+
+def _heard(order: Order, evidence: Evidence, now: int, *, only_send: bool) -> Change:
     """One of the six words was said."""
     act = _act(order, evidence, only_send=only_send)
     said = f"{evidence.source} said {evidence.verdict}"
@@ -366,11 +346,10 @@ def _heard(order: Order, evidence: Evidence, now: int, rules: Rules, *, only_sen
         order = replace(order, named=True)  # a refusal names no invoice, everything else does
     order = _enrich(replace(order, misses=0), evidence)
     if Act.APPLY in act:
-        return _become(order, evidence, now, rules, alert=alert)
+        return _become(order, evidence, now, alert=alert)
     if Act.ASK in act:
-        return Change(order=_ask(order, now), what=f"{said}: to be looked up", alert=alert)
-    if evidence.source is Source.LOOKUP:  # only of final orders: the question is answered
-        order = replace(order, due_at=None)
+        order = replace(order, ask_since=now, lookups=order.lookups if order.is_open else 0)
+        return Change(order=order, what=f"{said}: to be looked up", alert=alert)
     return Change(order=order, what=f"{said}: changes nothing", alert=alert)
 
 
@@ -409,51 +388,45 @@ def _enrich(order: Order, evidence: Evidence) -> Order:
     )
 
 
-def _become(
-    order: Order, evidence: Evidence, now: int, rules: Rules, *, alert: str | None
-) -> Change:
+def _become(order: Order, evidence: Evidence, now: int, *, alert: str | None) -> Change:
     """The order becomes what was said."""
     assert isinstance(evidence.verdict, Status)  # noqa: S101  narrows the type for mypy
     what = f"{evidence.source} said {evidence.verdict}: applied"
     note = evidence.note or (order.note if evidence.verdict is order.status else "")
-    order = replace(order, status=evidence.verdict, note=note)
-    if not order.status.is_final:
-        return Change(order=_plan(order, now, rules), what=what, alert=alert)
-    done = replace(order, final_at=now, due_at=None)
-    return Change(order=done, what=what, tell=True, alert=alert)
+    final = evidence.verdict.is_final
+    order = replace(
+        order, status=evidence.verdict, note=note, final_at=now if final else order.final_at
+    )
+    return Change(order=order, what=what, tell=final, alert=alert)
 
 
-def _unsent(
-    order: Order, evidence: Evidence, now: int, rules: Rules, *, only_send: bool
-) -> Change:
+def _unsent(order: Order, evidence: Evidence, now: int, *, only_send: bool) -> Change:
     """The send that just ended never left; proof only if there was no other (T3)."""
     if not order.is_open or order.named:
-        return _no_answer(order, evidence, now, rules)
+        return _no_answer(order, evidence, now)
     order = replace(order, sends=order.sends - 1)
     if only_send:
         order = replace(order, first_sent_at=None, send_ended_at=None)
-        failed = fail_unsent(order, Code.UPSTREAM_UNREACHABLE, None, now)
+        failed = fail(order, Code.UPSTREAM_UNREACHABLE, now)
         return Change(order=failed, what=f"never sent ({evidence.reason}): failed", tell=True)
     what = f"this send never left ({evidence.reason}); an earlier one may have arrived"
-    return Change(order=_plan(order, now, rules), what=what)
+    return Change(order=order, what=what)
 
 
-def _no_answer(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:
+def _no_answer(order: Order, evidence: Evidence, now: int) -> Change:
     """Nothing was proved (T5): a look-up decides, also one that a final order was waiting for."""
     what = f"{evidence.source}: no proof of anything ({evidence.reason})"
     if evidence.source is Source.CALLBACK:
-        return Change(order=_ask(order, now), what=what)
-    if order.is_open or evidence.source is Source.LOOKUP:
-        order = _plan(replace(order, misses=0), now, rules)
-    return Change(order=order, what=what)
+        order = replace(order, ask_since=now)
+    return Change(order=replace(order, misses=0), what=what)
 
 
 def _not_found(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:
     """The upstream does not know the order: send again, give it up, or ask later (T2, T6)."""
     if not order.is_open:
-        return Change(order=replace(order, due_at=None), what="lookup: not found, stays final")
+        return Change(order=order, what="lookup: not found, stays final")
     if not _has_settled(order, evidence, rules):
-        return Change(order=_plan(order, now, rules), what="lookup: not found, too early to tell")
+        return Change(order=order, what="lookup: not found, too early to tell")
     order = replace(order, misses=order.misses + 1)
     late = order.first_sent_at is None or now >= order.first_sent_at + rules.expire_s * MS_PER_S
     if not order.named and not late and order.sends < MAX_SENDS:
@@ -462,12 +435,10 @@ def _not_found(order: Order, evidence: Evidence, now: int, rules: Rules) -> Chan
     # An order that the upstream once named can not be sent again, and still gets its whole time to
     # turn up.
     if order.misses >= MISSES_TO_EXPIRE and (late or not order.named):
-        gone = replace(
-            order, status=Status.FAILED, note=explain(Code.EXPIRED), due_at=None, final_at=now
-        )
+        gone = fail(order, Code.EXPIRED, now)
         what = "lookup: not found three times in a row: expired"
         return Change(order=gone, what=what, tell=True)
-    return Change(order=_plan(order, now, rules), what=f"lookup: not found ({order.misses})")
+    return Change(order=order, what=f"lookup: not found ({order.misses})")
 
 
 def _has_settled(order: Order, evidence: Evidence, rules: Rules) -> bool:
@@ -479,22 +450,35 @@ def _has_settled(order: Order, evidence: Evidence, rules: Rules) -> bool:
     return evidence.asked_at >= order.send_ended_at + rules.settle_s * MS_PER_S
 
 
-def _ask(order: Order, now: int) -> Order:
-    """Look up as soon as the pace allows. A send under way keeps its own date."""
-    if order.sending:
+def _schedule(order: Order, evidence: Evidence, now: int, rules: Rules) -> Order:
+    """Set when the order is looked up next. The one place that does.
+
+    An open order is looked up by the schedule, a final one only while a look-up is owed. A send
+    under way keeps its own date, after which it is taken for dead.
+    """
+    if order.is_open and order.sending:
         return order
+    unanswered = evidence.source is Source.LOOKUP and not _answers(evidence)
+    if order.ask_since is not None and not unanswered:
+        return replace(order, due_at=_soonest(order, now))
+    if not order.is_open and order.ask_since is None:
+        return replace(order, due_at=None)
+    if order.due_at is not None and order.due_at > now and evidence.source is not Source.REPLY:
+        # A look-up that was not planned, for a panel that asked, uses up nothing of the schedule.
+        return replace(order, due_at=max(order.due_at, _soonest(order, now)))
+    return replace(order, due_at=_by_schedule(order, now, rules))
+
+
+def _soonest(order: Order, now: int) -> int:
+    """Return when the pace allows the next look-up, also where the clock was set back since."""
     wait = 0 if order.looked_up_at is None else order.looked_up_at + LOOK_UP_GAP_MS - now
-    wait = min(max(wait, 0), LOOK_UP_GAP_MS)  # also when the clock was set back since
-    return replace(order, due_at=now + wait, lookups=order.lookups if order.is_open else 0)
+    return now + min(max(wait, 0), LOOK_UP_GAP_MS)
 
 
-def _plan(order: Order, now: int, rules: Rules) -> Order:
-    """Set when the order is looked up next; a send under way keeps its own date."""
-    if order.sending:
-        return order
+def _by_schedule(order: Order, now: int, rules: Rules) -> int:
     due_at = now + delay_ms(rules.schedule_s, order.lookups)
-    if order.is_open and order.send_ended_at is not None:
+    if order.is_open and order.send_ended_at is not None and not order.named:
         settled_at = order.send_ended_at + round(rules.settle_s * MS_PER_S)
-        if not order.named and now < settled_at < due_at:
-            due_at = settled_at  # the first moment at which "not found" means something
-    return replace(order, due_at=due_at)
+        if now < settled_at < due_at:
+            return settled_at  # the first moment at which "not found" means something
+    return due_at

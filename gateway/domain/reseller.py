@@ -10,33 +10,27 @@ PROFILES: tuple[Profile, ...] = ("toss", "otomax", "report")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reseller:
-    """One reseller, as the gateway works with it. `repr` never shows the upstream key.
+    """One reseller, as the gateway works with it.
 
     Attributes:
         code: `[a-z0-9]{1,12}`; the first part of every upstream_trx_id, so it never changes.
         name: for the operator's eyes.
-        upstream_key: the key under which this reseller buys, or None while it has none and so
-            cannot order.
+        account: under which key at the upstream it buys, or None while it cannot order.
         callback_url: where deliveries go when an order names no address of its own.
         callback_hosts: where set, the only hosts that an order may name.
         allow_ips: where set, the only networks that requests may come from.
         delivery: the form of its deliveries.
         suspended: nothing is answered but an ERROR; what is under way is still delivered.
-        saldo: the last balance the upstream told under this key, in Rupiah, or None when none was
-            seen.
     """
 
     code: str
     name: str = ""
-    upstream_key: str | None = None
+    account: str | None = None
     callback_url: str | None = None
     callback_hosts: tuple[str, ...] = ()
     allow_ips: tuple[str, ...] = ()
     delivery: Profile = "toss"
     suspended: bool = False
-
-    def __repr__(self) -> str:
-        return f"Reseller({self.code!r})"
 
     def allows(self, address: IPv4Address | IPv6Address) -> bool:
         """Whether a request from this address may be answered."""

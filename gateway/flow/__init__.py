@@ -7,7 +7,7 @@
     settlement   the one door for evidence
     relay        deliver what is due
     directory    who may order
-    desk         what the operator may do
+    desk         what the operator may do; with resellers in a room of their own
 
 Nothing here decides about an order's status: that is `domain.order`, inside a transaction.
 """

@@ -48,18 +48,19 @@ class Account:
             raise Refused(Code.UPSTREAM_UNREACHABLE, _UNREACHABLE) from None
 
     async def _ask(self, reseller: Reseller) -> str:
-        if reseller.upstream_key is None:
+        key = self._directory.upstream_key(reseller.account)
+        if key is None or reseller.account is None:
             raise Refused(Code.RESELLER_SUSPENDED)
         try:
-            reply = await self._upstream.get(user_path(reseller.upstream_key))
+            reply = await self._upstream.get(user_path(key), secrets=(key,))
         except CallError:
             raise Refused(Code.UPSTREAM_UNREACHABLE, _UNREACHABLE) from None
         answer = read_user_reply(reply)
         if isinstance(answer, Code):
             raise Refused(answer)
         line, saldo = answer
-        self._directory.saw_saldo(reseller.code, saldo)
-        await self._store.see_saldo(reseller.code, saldo)
+        self._directory.saw_saldo(reseller.account, saldo)
+        await self._store.see_saldo(reseller.account, saldo)
         return line
 
     async def finish(self, within_s: float) -> None:

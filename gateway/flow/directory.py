@@ -1,4 +1,4 @@
-"""Who may order: every reseller in memory, found by the hash of a key, with the saldo last seen.
+"""Who may order, and under which key at the upstream: in memory, with the saldo last seen.
 
 The journal is the truth; this is its reading side. Whoever changes resellers loads it again.
 """
@@ -10,7 +10,7 @@ from gateway.vault import Vault
 
 
 class Directory:
-    """Resellers by key and by code."""
+    """Resellers by key and by code, accounts at the upstream by their id."""
 
     def __init__(self, store: Store, vault: Vault, clock: Clock) -> None:
         self._store = store
@@ -18,32 +18,22 @@ class Directory:
         self._clock = clock
         self._by_code: dict[str, Reseller] = {}
         self._by_hash: dict[bytes, tuple[str, int | None]] = {}
+        self._upstream_keys: dict[str, str] = {}
         self._saldo: dict[str, int | None] = {}
 
     async def load(self) -> None:
-        """Read every reseller from the journal.
+        """Read every reseller and account from the journal.
 
         Raises:
             VaultError: a sealed key does not open with this key file.
             JournalUnavailable: the journal can not be read.
         """
-        rows = await self._store.resellers()
-        self._by_code = {row.code: self._reseller(row) for row in rows}
+        rows, accounts = await self._store.resellers(), await self._store.accounts()
+        self._upstream_keys = {row.id: self._vault.unseal(row.sealed) for row in accounts}
+        self._by_code = {row.code: _reseller(row) for row in rows}
         self._by_hash = {key.hash: (row.code, key.ends_at) for row in rows for key in row.keys}
-        self._saldo = {row.code: row.saldo for row in rows}
-
-    def _reseller(self, row: ResellerRow) -> Reseller:
-        sealed = row.sealed_upstream_key
-        return Reseller(
-            code=row.code,
-            name=row.name,
-            upstream_key=None if sealed is None else self._vault.unseal(sealed),
-            callback_url=row.callback_url,
-            callback_hosts=row.callback_hosts,
-            allow_ips=row.allow_ips,
-            delivery=next(profile for profile in PROFILES if profile == row.delivery),
-            suspended=row.suspended,
-        )
+        # What was seen since it was last written down is newer than what stands there.
+        self._saldo = {row.id: row.saldo for row in accounts} | self._saldo
 
     def by_key(self, apikey: str | None) -> Reseller | None:
         """Return the reseller whose key this is. The same work is done for every key."""
@@ -57,11 +47,29 @@ class Directory:
         """Return the reseller with this code."""
         return self._by_code.get(code)
 
-    def saldo(self, code: str) -> int | None:
-        """Return the balance last seen under the reseller's upstream key, Rupiah."""
-        return self._saldo.get(code)
+    def upstream_key(self, account: str | None) -> str | None:
+        """Return the key at the upstream that an account stands for."""
+        return None if account is None else self._upstream_keys.get(account)
 
-    def saw_saldo(self, code: str, saldo: int | None) -> None:
+    def saldo(self, code: str) -> int | None:
+        """Return the balance last seen under the reseller's present upstream key, Rupiah."""
+        reseller = self._by_code.get(code)
+        return None if reseller is None else self._saldo.get(reseller.account or "")
+
+    def saw_saldo(self, account: str | None, saldo: int | None) -> None:
         """Remember a balance that was just seen, Rupiah; writing it down is the caller's part."""
-        if saldo is not None:
-            self._saldo[code] = saldo
+        if account is not None and saldo is not None:
+            self._saldo[account] = saldo
+
+
+def _reseller(row: ResellerRow) -> Reseller:
+    return Reseller(
+        code=row.code,
+        name=row.name,
+        account=row.account,
+        callback_url=row.callback_url,
+        callback_hosts=row.callback_hosts,
+        allow_ips=row.allow_ips,
+        delivery=next(profile for profile in PROFILES if profile == row.delivery),
+        suspended=row.suspended,
+    )

@@ -20,6 +20,7 @@ from gateway.flow.submission import Submission, Told
 from gateway.flow.worker import Tasks, passed
 from gateway.store import Entry, Record, Store
 
+_MARGIN_S = 0.25  # for reading the journal and writing the answer after the wait
 NOTHING = "-"  # stands in the journal for a product or destination that could not be taken
 
 
@@ -59,12 +60,22 @@ class Bounds:
 
 @dataclass(slots=True)
 class Flight:
-    """An order on its way, and who waits for it. `order` is set once it is journaled."""
+    """An order on its way, and who waits for it.
+
+    Attributes:
+        product_code: as asked.
+        dest: as asked.
+        order: as journaled, once it is.
+        is_new: whether this flight journaled it.
+        answered: somebody who waited was answered before its end: who asks from then on asks for
+            a used trx_id, and does not wait.
+    """
 
     product_code: str
     dest: str
     order: Order | None = None
     is_new: bool = False
+    answered: bool = False
     task: asyncio.Task[Told] = field(init=False)
 
 
@@ -108,7 +119,7 @@ class Intake:
             Refused: nothing was decided.
             JournalUnavailable: the order is not recorded, and so not sold.
         """
-        deadline = asyncio.get_running_loop().time() + self.bounds.reply_timeout_s
+        deadline = self.deadline()
         key = (reseller.code, wish.trx_id)
         product_code, dest = wish.product_code or NOTHING, wish.dest or NOTHING
         flight = self._flights.get(key)
@@ -117,12 +128,20 @@ class Intake:
             flight = self._flights.get(key) or self._begin(key, reseller, wish)
         if (flight.product_code, flight.dest) != (product_code, dest):
             raise Refused(Code.DUPLICATE_TRX_ID)
-        told = await self._wait(flight, deadline)
-        if flight.is_new:
-            return told
+        if flight.answered and flight.order is not None:
+            told = Told(await self._current(flight.order))
+        else:
+            told = await self._wait(flight, deadline)
+            if flight.is_new:
+                return told
         if not told.order.is_same_purchase(product_code, dest) or not repeat_asks:
             raise Refused(Code.DUPLICATE_TRX_ID)
         return Told(await self.latest(told.order, deadline))
+
+    def deadline(self) -> float:
+        """Return when an answer to a request of now is due, in the loop's time."""
+        margin_s = min(_MARGIN_S, self.bounds.reply_timeout_s / 10)
+        return asyncio.get_running_loop().time() + self.bounds.reply_timeout_s - margin_s
 
     async def _admit(self, reseller: Reseller, trx_id: str) -> None:
         """Refuse a new order over a limit. A trx_id that was used before is always answered."""
@@ -133,7 +152,7 @@ class Intake:
             raise Refused(code)
 
     def _over_limit(self, reseller: Reseller) -> Code | None:
-        if reseller.upstream_key is None:
+        if reseller.account is None:
             return Code.RESELLER_SUSPENDED
         open_soon = self._settlement.open_orders + self._arriving.total()
         if open_soon >= self.bounds.max_open_orders:
@@ -189,6 +208,7 @@ class Intake:
             dest=wish.dest or NOTHING,
             user_id=wish.user_id or NOTHING,
             server_id=wish.server_id,
+            account=reseller.account,
             callback_url=wish.callback_url or reseller.callback_url,
             placed_at=now,
         )
@@ -213,9 +233,12 @@ class Intake:
             return flight.task.result()
         if flight.order is None:
             raise JournalUnavailable("the journal did not record the order in time")
-        order = flight.order
-        current = await self._store.order_by_trx_id(order.reseller, order.trx_id)
-        return Told(current or order)
+        flight.answered = True
+        return Told(await self._current(flight.order))
+
+    async def _current(self, order: Order) -> Order:
+        """Return an order as it is now."""
+        return await self._store.order_by_trx_id(order.reseller, order.trx_id) or order
 
     async def latest(self, order: Order, deadline: float) -> Order:
         """Return an order as it is now; one that is open is looked up first.
@@ -230,8 +253,7 @@ class Intake:
             async with asyncio.timeout_at(deadline):
                 return await self._recheck.look_up(order)
         except TimeoutError:
-            current = await self._store.order_by_trx_id(order.reseller, order.trx_id)
-            return current or order
+            return await self._current(order)
 
     async def finish(self, within_s: float) -> None:
         """Wait for orders that are on their way, at most this many seconds."""

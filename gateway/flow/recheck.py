@@ -52,6 +52,7 @@ class Recheck:
         self._directory = directory
         self._clock = clock
         self._asking: dict[int, asyncio.Task[Order]] = {}
+        self._working: set[int] = set()  # those of the worker; panels that ask do not count
 
     async def look_up(self, order: Order) -> Order:
         """Return the order after asking the upstream, or as it is when that was just done.
@@ -59,17 +60,23 @@ class Recheck:
         Raises:
             JournalUnavailable: what was heard could not be journaled.
         """
+        if order.id not in self._asking and not self._was_just_asked(order):
+            # What the caller read may be older than the end of another one's look-up.
+            current = await self._store.order_by_trx_id(order.reseller, order.trx_id)
+            order = current or order
         asking = self._asking.get(order.id)
         if asking is None:
-            recently = order.looked_up_at is not None and (
-                0 <= self._clock() - order.looked_up_at < LOOK_UP_GAP_MS
-            )
-            if recently:
+            if not order.is_open or self._was_just_asked(order):
                 return order
             asking = self._tasks.start(self._ask(order))
             self._asking[order.id] = asking
             asking.add_done_callback(lambda _: self._asking.pop(order.id, None))
         return await asyncio.shield(asking)
+
+    def _was_just_asked(self, order: Order) -> bool:
+        return order.looked_up_at is not None and (
+            0 <= self._clock() - order.looked_up_at < LOOK_UP_GAP_MS
+        )
 
     async def _ask(self, order: Order) -> Order:
         evidence, said = await self._hear(order)
@@ -85,10 +92,9 @@ class Recheck:
 
     async def _hear(self, order: Order) -> tuple[Evidence, str]:
         asked_at = self._clock()
-        reseller = self._directory.by_code(order.reseller)
-        key = None if reseller is None else reseller.upstream_key
+        key = self._directory.upstream_key(order.account)
         if key is None:
-            return _silence("the reseller has no upstream key")
+            return _silence("the order's upstream key is not known")
         try:
             reply = await self._upstream.get(
                 lookup_path(order.upstream_trx_id), authorization=key, secrets=(key,)
@@ -103,7 +109,7 @@ class Recheck:
 
     async def step(self) -> bool:
         """Begin what is due and fits; True when there was something."""
-        room = MAX_LOOKUPS - len(self._asking)
+        room = MAX_LOOKUPS - len(self._working)
         if room <= 0:
             return False
         skip = self._submission.in_flight | self._asking.keys()
@@ -118,12 +124,16 @@ class Recheck:
                 source=Source.REPLY, verdict=Silence.NO_ANSWER, reason=_INTERRUPTED
             )
             order = (await self._settlement.settle(order.id, evidence, _INTERRUPTED)).order
+        if order.id in self._asking or order.due_at is None:
+            return  # a panel asked meanwhile, or there is nothing left to ask
         asking = self._tasks.start(self._ask(order))
         self._asking[order.id] = asking
+        self._working.add(order.id)
         asking.add_done_callback(lambda _: self._done(order.id))
 
     def _done(self, order_id: int) -> None:
         self._asking.pop(order_id, None)
+        self._working.discard(order_id)
         self.bell.ring()
 
     async def finish(self, within_s: float) -> None:

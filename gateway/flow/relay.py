@@ -5,6 +5,7 @@ outcome noted. One order has one attempt at a time, so that an older status neve
 newer one; one host has a few, so that a dead one delays nobody else.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,13 +13,15 @@ from gateway import metrics
 from gateway.clients.reseller import ResellerClient, Told
 from gateway.clock import Clock
 from gateway.domain.delivery import Delivery, DeliveryState, after_attempt
-from gateway.flow.worker import Bell, Tasks, passed, run_forever
+from gateway.domain.errors import JournalUnavailable
+from gateway.flow.worker import AFTER_TROUBLE_S, Bell, Tasks, passed, run_forever
 from gateway.log import get_logger
-from gateway.store import Entry, Store
+from gateway.store import Busy, Entry, Store
 
 log = get_logger(__name__)
 
 MAX_IN_FLIGHT = 256  # attempts at the same time, to all hosts together
+PER_RESELLER = 64  # of these at most to one reseller, however many hosts it names
 _EVERY_S = 0.5
 
 
@@ -51,6 +54,7 @@ class Relay:
         self.per_host = per_host
         self._orders: set[int] = set()
         self._hosts: Counter[str] = Counter()
+        self._resellers: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Work off what is due, for ever."""
@@ -61,17 +65,24 @@ class Relay:
         room = MAX_IN_FLIGHT - len(self._orders)
         if room <= 0:
             return False
-        full = [host for host, count in self._hosts.items() if count >= self.per_host]
-        due = await self._store.due_deliveries(self._clock(), room, self._orders, full)
+        busy = Busy(
+            orders=self._orders,
+            hosts=[host for host, count in self._hosts.items() if count >= self.per_host],
+            resellers=[code for code, count in self._resellers.items() if count >= PER_RESELLER],
+        )
+        due = await self._store.due_deliveries(self._clock(), room, busy)
         begun = [delivery for delivery in due if self._begin(delivery)]
         return bool(begun) and len(due) == room
 
     def _begin(self, delivery: Delivery) -> bool:
-        host = delivery.message.host
-        if delivery.order_id in self._orders or self._hosts[host] >= self.per_host:
+        host, code = delivery.message.host, delivery.reseller
+        if delivery.order_id in self._orders:
+            return False
+        if self._hosts[host] >= self.per_host or self._resellers[code] >= PER_RESELLER:
             return False
         self._orders.add(delivery.order_id)
         self._hosts[host] += 1
+        self._resellers[code] += 1
         self._tasks.start(self._attempt(delivery))
         return True
 
@@ -82,14 +93,28 @@ class Relay:
             told = await self._client.deliver(message.method, message.url)
             passed("delivery.after")
             await self._note(delivery, told)
+        except Exception:
+            # The row is still due: whatever is wrong, its reseller is not called in a rush.
+            await asyncio.sleep(AFTER_TROUBLE_S)
+            raise
         finally:
             self._orders.discard(delivery.order_id)
-            self._hosts[message.host] -= 1
-            if not self._hosts[message.host]:
-                del self._hosts[message.host]
+            _leave(self._hosts, message.host)
+            _leave(self._resellers, delivery.reseller)
             self.bell.ring()
 
     async def _note(self, delivery: Delivery, told: Told) -> None:
+        """Write down what came of an attempt, however long the journal is away."""
+        while True:
+            try:
+                after = await self._write(delivery, told)
+            except JournalUnavailable as error:
+                log.warning("delivery.unsettled", delivery=delivery.id, reason=str(error))
+            else:
+                return self._log(after, told)
+            await asyncio.sleep(AFTER_TROUBLE_S)
+
+    async def _write(self, delivery: Delivery, told: Told) -> Delivery:
         now = self._clock()
         text = f"{delivery.message.status}: {told.reason} ({told.elapsed_ms} ms) {told.reply}"
 
@@ -103,21 +128,28 @@ class Relay:
             )
 
         entry = Entry(now, "told" if told.accepted else "not_told", text.rstrip())
-        after = await self._store.change_delivery(delivery.id, decide, entry)
-        event = "delivery.accepted" if told.accepted else "delivery.refused"
+        return await self._store.change_delivery(delivery.id, decide, entry)
+
+    def _log(self, after: Delivery, told: Told) -> None:
         metrics.deliveries.labels("accepted" if told.accepted else "refused").inc()
         log.info(
-            event,
-            delivery=delivery.id,
-            reseller=delivery.reseller,
-            status=delivery.message.status,
-            host=delivery.message.host,
+            "delivery.accepted" if told.accepted else "delivery.refused",
+            delivery=after.id,
+            reseller=after.reseller,
+            status=after.message.status,
+            host=after.message.host,
             attempts=after.attempts,
             reason=told.reason,
         )
         if after.state is DeliveryState.DEAD:
-            log.warning("delivery.died", delivery=delivery.id, reseller=delivery.reseller)
+            log.warning("delivery.died", delivery=after.id, reseller=after.reseller)
 
     async def finish(self, within_s: float) -> None:
         """Wait for attempts that are under way, at most this many seconds."""
         await self._tasks.finish(within_s)
+
+
+def _leave(counter: Counter[str], name: str) -> None:
+    counter[name] -= 1
+    if not counter[name]:
+        del counter[name]

@@ -69,7 +69,7 @@ class Settlement:
         self._store = store
         self._directory = directory
         self._clock = clock
-        self._tell_after_s = tell_after_s
+        self.tell_after_s = tell_after_s
         self._wake_recheck: Callable[[], None] = _nobody
         self._wake_relay: Callable[[], None] = _nobody
 
@@ -126,18 +126,25 @@ class Settlement:
         )
 
     def message(self, order: Order, saldo: int | None = None) -> Message | None:
-        """Return what tells the reseller this order's status; None where nobody is to be told."""
-        seen = self._directory.saldo(order.reseller) if saldo is None else saldo
-        return toss_message(order, seen)
+        """Return what tells the reseller this order's status; None where nobody is to be told.
+
+        Args:
+            order: as it is from now on.
+            saldo: a balance that was just seen under the order's upstream key, Rupiah.
+        """
+        reseller = self._directory.by_code(order.reseller)
+        if saldo is None or reseller is None or reseller.account != order.account:
+            saldo = self._directory.saldo(order.reseller)
+        return toss_message(order, saldo)
 
     def tell_at(self, now: int) -> int:
         """Return when a message made now is first sent, Unix milliseconds."""
-        return now + delay_ms((self._tell_after_s,), 0)
+        return now + delay_ms((self.tell_after_s,), 0)
 
     def _after(self, before: Order, change: Change, evidence: Evidence) -> None:
         """Do what follows from a change that is durable."""
         order = change.order
-        self._directory.saw_saldo(order.reseller, evidence.saldo)
+        self._directory.saw_saldo(order.account, evidence.saldo)
         metrics.settlements.labels(evidence.source.value, order.status.value).inc()
         if before.is_open and not order.is_open:
             self.open_orders -= 1

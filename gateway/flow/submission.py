@@ -22,6 +22,7 @@ from gateway.vault import Vault
 log = get_logger(__name__)
 
 _FIRST_PAUSE_S = 0.2  # between tries to connect; doubles
+_LONGEST_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +79,14 @@ class Submission:
         return Told(change.order, line if relayed else None)
 
     async def _send(self, order: Order) -> tuple[Evidence, Line | None, str]:
-        reseller = self._directory.by_code(order.reseller)
-        if reseller is None or reseller.upstream_key is None:
-            return _silence(Silence.UNSENT, "the reseller has no upstream key")
+        key = self._directory.upstream_key(order.account)
+        if key is None:
+            return _silence(Silence.UNSENT, "the order's upstream key is not known")
         token = self._vault.callback_token(order.upstream_trx_id)
         callback_url = f"{self._limits.public_url}/callback/{token}"
-        path = order_path(order, reseller.upstream_key, callback_url)
+        path = order_path(order, key, callback_url)
         try:
-            reply = await self._connect_and_send(path, (reseller.upstream_key, token))
+            reply = await self._connect_and_send(path, (key, token))
         except Unsent as error:
             return _silence(Silence.UNSENT, error.reason)
         except NoAnswer as error:
@@ -101,10 +102,11 @@ class Submission:
             try:
                 return await self._upstream.get(path, secrets=secrets)
             except Unsent:
-                if loop.time() + pause_s >= give_up_at:
+                left_s = give_up_at - loop.time()
+                if left_s <= 0:
                     raise
-            await asyncio.sleep(pause_s)
-            pause_s *= 2
+            await asyncio.sleep(min(pause_s, left_s))
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     async def _settle(self, order_id: int, evidence: Evidence, said: str) -> Change:
         while True:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
+HOST = re.compile(r"[a-z0-9_-][a-z0-9._-]*|[0-9a-f:.]+")  # a name or an address, no port
 CODE = re.compile(r"[a-z0-9]{1,12}")
 IDENTIFIER = re.compile(r"[A-Za-z0-9._-]{1,64}")  # trx_id and product_code
 MAX_DESTINATION = 128  # characters of user_id and of server_id

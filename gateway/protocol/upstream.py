@@ -29,6 +29,8 @@ _JSON = "application/json"
 _TEXT = "text/plain"
 _CODE_LIKE = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")  # a RefId such as ML_1680405885 is none
 _CODES = frozenset(Code)
+# Codes of the document that prove nothing (T5), in whatever case of letters.
+_DOUBTFUL = re.compile("SERVER_ERROR|DUPLICATE_TRX_ID|INVOICE_NOT_FOUND", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +153,9 @@ def _line_evidence(line: Line, reply: Reply, order: Order) -> tuple[Evidence, Li
 
 def _is_definite(note: str) -> bool:
     """Whether a FAILED line proves that nothing was bought: a definite code, or no code at all."""
-    codes = _CODE_LIKE.findall(note)
-    return all(code in DEFINITE_REFUSALS for code in codes)
+    if _DOUBTFUL.search(note):
+        return False
+    return all(code in DEFINITE_REFUSALS for code in _CODE_LIKE.findall(note))
 
 
 def _refusal_code(reply: Reply, text: str | None) -> str | None:

@@ -50,7 +50,7 @@ class Record:
         message: what to tell the reseller; takes the place of what was not told yet.
         tell_at: when it is due, Unix milliseconds.
         alert: what the operator must know, or None.
-        saldo: the balance that was seen under the reseller's upstream key, Rupiah, or None.
+        saldo: the balance that was seen under the order's upstream key, Rupiah, or None.
     """
 
     order: Order
@@ -73,18 +73,26 @@ class KeyRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """A key at the upstream, sealed, and the balance last seen under it, Rupiah."""
+
+    id: str
+    sealed: bytes
+    saldo: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResellerRow:
     """A reseller as the journal holds it, keys sealed."""
 
     code: str
     name: str = ""
-    sealed_upstream_key: bytes | None = None
+    account: str | None = None
     callback_url: str | None = None
     callback_hosts: tuple[str, ...] = ()
     allow_ips: tuple[str, ...] = ()
     delivery: str = "toss"
     suspended: bool = False
-    saldo: int | None = None
     created_at: int = 0
     keys: tuple[KeyRow, ...] = ()
 
@@ -107,6 +115,15 @@ class OrderFilter:
     statuses: Sequence[str] = ()
     before_id: int | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """Whose deliveries are to be left alone for now."""
+
+    orders: Collection[int] = ()
+    hosts: Collection[str] = ()
+    resellers: Collection[str] = ()
 
 
 class Store(Protocol):
@@ -156,16 +173,22 @@ class Store(Protocol):
         """Return an order's steps, oldest first."""
         ...
 
-    async def due_deliveries(
-        self, now: int, limit: int, skip_orders: Collection[int], skip_hosts: Collection[str]
-    ) -> list[Delivery]:
-        """List deliveries that are due, the longest due first, but not the skipped."""
+    async def due_deliveries(self, now: int, limit: int, busy: Busy) -> list[Delivery]:
+        """List deliveries that are due, the longest due first, but not those of who is busy."""
         ...
 
     async def change_delivery(
         self, delivery_id: int, decide: Callable[[Delivery], Delivery], entry: Entry
     ) -> Delivery:
         """Change a delivery by a function of what it is now, with a step for its order."""
+        ...
+
+    async def resend_delivery(self, delivery_id: int, now: int, entry: Entry) -> Delivery | None:
+        """Make a delivery due now, with its whole schedule before it.
+
+        Returns:
+            The delivery, or None where its order has a newer one, which an older must not follow.
+        """
         ...
 
     async def delivery(self, delivery_id: int) -> Delivery | None:
@@ -198,12 +221,18 @@ class Store(Protocol):
         """List every reseller with its keys, by code."""
         ...
 
-    async def put_resellers(self, rows: Sequence[ResellerRow]) -> None:
-        """Write these resellers with exactly these keys, all or none of them. Keeps each saldo."""
+    async def put_resellers(
+        self, rows: Sequence[ResellerRow], accounts: Sequence[AccountRow] = ()
+    ) -> None:
+        """Write these resellers with exactly these keys, and new accounts, all or none."""
         ...
 
-    async def see_saldo(self, reseller: str, saldo: int | None) -> None:
-        """Remember the balance that was seen under a reseller's upstream key, Rupiah."""
+    async def accounts(self) -> list[AccountRow]:
+        """List every key at the upstream that was ever bought under."""
+        ...
+
+    async def see_saldo(self, account: str, saldo: int) -> None:
+        """Remember the balance that was seen under an upstream key, Rupiah."""
         ...
 
     async def meta(self, key: str) -> bytes | None:

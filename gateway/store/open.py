@@ -19,9 +19,14 @@ async def open_store(path: Path | None) -> Store:
     """
     if path is None:
         raise JournalUnusable("storage.url: this version keeps its journal in SQLite: sqlite:///…")
-    return await open_sqlite(path)
+    return await open_sqlite(one_name(path))
 
 
 def running_gateway(path: Path | None) -> dict[str, str]:
     """Return what the process that holds a journal announced; empty where nobody does."""
-    return {} if path is None else read_lock(path)
+    return {} if path is None else read_lock(one_name(path))
+
+
+def one_name(path: Path) -> Path:
+    """Return the one name of a file, through links: one file has one lock and one socket."""
+    return path.resolve()

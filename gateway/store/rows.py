@@ -12,7 +12,7 @@ from gateway.store import KeyRow, ResellerRow
 ORDER_COLUMNS = tuple(field.name for field in fields(Order))
 # What never changes after an order was placed is not written again.
 _FROZEN = frozenset(
-    {"id", "reseller", "trx_id", "product_code", "dest", "callback_url", "placed_at"}
+    {"id", "reseller", "trx_id", "product_code", "dest", "account", "callback_url", "placed_at"}
 )
 CHANGING_ORDER_COLUMNS = tuple(name for name in ORDER_COLUMNS if name not in _FROZEN)
 
@@ -34,13 +34,12 @@ DELIVERY_COLUMNS = (
 RESELLER_COLUMNS = (
     "code",
     "name",
-    "sealed_upstream_key",
+    "account",
     "callback_url",
     "callback_hosts",
     "allow_ips",
     "delivery",
     "suspended",
-    "saldo",
     "created_at",
 )
 KEY_COLUMNS = ("hash", "sealed", "hint", "created_at", "ends_at")

@@ -21,6 +21,8 @@ from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Order
 from gateway.store import (
+    AccountRow,
+    Busy,
     Entry,
     JournalUnusable,
     OrderFilter,
@@ -204,14 +206,14 @@ class SqliteStore:
             lambda connection: [Entry(*row) for row in connection.execute(sql, (order_id,))]
         )
 
-    async def due_deliveries(
-        self, now: int, limit: int, skip_orders: Collection[int], skip_hosts: Collection[str]
-    ) -> list[Delivery]:
+    async def due_deliveries(self, now: int, limit: int, busy: Busy) -> list[Delivery]:
         where = (
-            f"next_at <= ? AND order_id NOT IN ({_marks(skip_orders)})"
-            f" AND host NOT IN ({_marks(skip_hosts)}) ORDER BY next_at, id LIMIT ?"
+            f"next_at <= ? AND order_id NOT IN ({_marks(busy.orders)})"
+            f" AND host NOT IN ({_marks(busy.hosts)})"
+            f" AND reseller NOT IN ({_marks(busy.resellers)}) ORDER BY next_at, id LIMIT ?"
         )
-        return await self._all_deliveries(where, [now, *skip_orders, *skip_hosts, limit])
+        values = [now, *busy.orders, *busy.hosts, *busy.resellers, limit]
+        return await self._all_deliveries(where, values)
 
     async def _all_deliveries(self, where: str, values: Sequence[Any]) -> list[Delivery]:
         sql = f"{_SELECT_DELIVERY} WHERE {where}"
@@ -223,25 +225,21 @@ class SqliteStore:
         self, delivery_id: int, decide: Callable[[Delivery], Delivery], entry: Entry
     ) -> Delivery:
         def work(connection: sqlite3.Connection) -> Delivery:
-            sql = f"{_SELECT_DELIVERY} WHERE id = ?"
-            changed = decide(delivery_from(connection.execute(sql, (delivery_id,)).fetchone()))
-            connection.execute(
-                "UPDATE deliveries SET state = ?, attempts = ?, next_at = ?, done_at = ?,"
-                " last_result = ? WHERE id = ?",
-                (
-                    changed.state,
-                    changed.attempts,
-                    changed.next_at,
-                    changed.done_at,
-                    changed.last_result,
-                    delivery_id,
-                ),
-            )
-            _add_entries(connection, changed.order_id, (entry,))
-            if changed.state is DeliveryState.DEAD:
-                text = f"delivery {delivery_id} of {changed.message.status} is dead"
-                _raise_alert(connection, changed.order_id, text, entry.at)
+            changed = decide(_delivery(connection, delivery_id))
+            _write_delivery(connection, changed, entry)
             return changed
+
+        return await self._write(work)
+
+    async def resend_delivery(self, delivery_id: int, now: int, entry: Entry) -> Delivery | None:
+        def work(connection: sqlite3.Connection) -> Delivery | None:
+            found = _delivery(connection, delivery_id)
+            sql = "SELECT 1 FROM deliveries WHERE order_id = ? AND id > ?"
+            if connection.execute(sql, (found.order_id, delivery_id)).fetchone():
+                return None
+            due = replace(found, state=DeliveryState.DUE, attempts=0, next_at=now, done_at=None)
+            _write_delivery(connection, due, entry)
+            return due
 
         return await self._write(work)
 
@@ -309,15 +307,27 @@ class SqliteStore:
 
         return await self._read(work)
 
-    async def put_resellers(self, rows: Sequence[ResellerRow]) -> None:
+    async def put_resellers(
+        self, rows: Sequence[ResellerRow], accounts: Sequence[AccountRow] = ()
+    ) -> None:
         def work(connection: sqlite3.Connection) -> None:
+            for account in accounts:
+                sql = "INSERT INTO accounts (id, sealed) VALUES (?, ?) ON CONFLICT DO NOTHING"
+                connection.execute(sql, (account.id, account.sealed))
             for row in rows:
                 _put_reseller(connection, row)
 
         await self._write(work)
 
-    async def see_saldo(self, reseller: str, saldo: int | None) -> None:
-        await self._write(lambda connection: _see_saldo(connection, reseller, saldo))
+    async def accounts(self) -> list[AccountRow]:
+        def work(connection: sqlite3.Connection) -> list[AccountRow]:
+            rows = connection.execute("SELECT id, sealed, saldo FROM accounts").fetchall()
+            return [AccountRow(id=row[0], sealed=row[1], saldo=row[2]) for row in rows]
+
+        return await self._read(work)
+
+    async def see_saldo(self, account: str, saldo: int) -> None:
+        await self._write(lambda connection: _see_saldo(connection, account, saldo))
 
     async def meta(self, key: str) -> bytes | None:
         def work(connection: sqlite3.Connection) -> bytes | None:
@@ -332,7 +342,8 @@ class SqliteStore:
 
     async def check_writable(self) -> None:
         sql = (
-            "INSERT INTO meta (key, value) VALUES ('writable', x'00')"
+            # Another value each time: SQLite writes nothing where nothing changes.
+            "INSERT INTO meta (key, value) VALUES ('writable', randomblob(8))"
             " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
         )
         await self._write(lambda connection: connection.execute(sql).rowcount)
@@ -371,8 +382,8 @@ def _write_around(connection: sqlite3.Connection, record: Record) -> None:
         _add_delivery(connection, record)
     if record.alert is not None:
         _raise_alert(connection, order.id, record.alert, record.entries[-1].at)
-    if record.saldo is not None:
-        _see_saldo(connection, order.reseller, record.saldo)
+    if record.saldo is not None and order.account is not None:
+        _see_saldo(connection, order.account, record.saldo)
 
 
 def _add_entries(connection: sqlite3.Connection, order_id: int, entries: Sequence[Entry]) -> None:
@@ -393,13 +404,37 @@ def _add_delivery(connection: sqlite3.Connection, record: Record) -> None:
         connection.execute(_ADD_DELIVERY, values)
 
 
+def _delivery(connection: sqlite3.Connection, delivery_id: int) -> Delivery:
+    sql = f"{_SELECT_DELIVERY} WHERE id = ?"
+    return delivery_from(connection.execute(sql, (delivery_id,)).fetchone())
+
+
+def _write_delivery(connection: sqlite3.Connection, delivery: Delivery, entry: Entry) -> None:
+    connection.execute(
+        "UPDATE deliveries SET state = ?, attempts = ?, next_at = ?, done_at = ?,"
+        " last_result = ? WHERE id = ?",
+        (
+            delivery.state,
+            delivery.attempts,
+            delivery.next_at,
+            delivery.done_at,
+            delivery.last_result,
+            delivery.id,
+        ),
+    )
+    _add_entries(connection, delivery.order_id, (entry,))
+    if delivery.state is DeliveryState.DEAD:
+        text = f"delivery {delivery.id} of {delivery.message.status} is dead"
+        _raise_alert(connection, delivery.order_id, text, entry.at)
+
+
 def _raise_alert(connection: sqlite3.Connection, order_id: int, text: str, at: int) -> None:
     sql = "INSERT INTO alerts (order_id, text, raised_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
     connection.execute(sql, (order_id, text, at))
 
 
-def _see_saldo(connection: sqlite3.Connection, reseller: str, saldo: int | None) -> None:
-    connection.execute("UPDATE resellers SET saldo = ? WHERE code = ?", (saldo, reseller))
+def _see_saldo(connection: sqlite3.Connection, account: str, saldo: int) -> None:
+    connection.execute("UPDATE accounts SET saldo = ? WHERE id = ?", (saldo, account))
 
 
 def _put_reseller(connection: sqlite3.Connection, row: ResellerRow) -> None:
@@ -418,4 +453,4 @@ def _put_reseller(connection: sqlite3.Connection, row: ResellerRow) -> None:
         )
 
 
-_KEPT = frozenset({"code", "saldo", "created_at"})
+_KEPT = frozenset({"code", "created_at"})

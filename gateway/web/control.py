@@ -3,8 +3,9 @@
 Both ends of it stand here: what the gateway listens on, and what a command calls.
 """
 
-import contextlib
+import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from gateway.domain.errors import JournalUnavailable
-from gateway.flow.desk import Desk, NotDone
+from gateway.domain.errors import JournalUnavailable, NotDone
+from gateway.flow.desk import Desk
 
 _MAX_PATH_BYTES = (
     100  # a Unix socket's path ends at 108 (unix(7)); some room for the temporary name
 )
 _TIMEOUT_S = 60
+_MAX_BODY_BYTES = 64 * 1024 * 1024  # a file of a hundred thousand resellers
+_FOLDER = "otomax-gateway-"
 _NOT_DONE = 409
 _URL = "http://gateway/desk"
 
@@ -34,14 +37,12 @@ class ControlSocket:
     def __init__(self, desk: Desk, beside: Path) -> None:
         self._desk = desk
         self._runner = web.AppRunner(self._app(), access_log=None)
-        self._folder: Path | None = None
         self.path = beside.with_name(beside.name + ".sock")
         if len(os.fsencode(self.path)) > _MAX_PATH_BYTES:
-            self._folder = Path(tempfile.mkdtemp(prefix="otomax-gateway-"))
-            self.path = self._folder / "control.sock"
+            self.path = _short_path(beside)
 
     def _app(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(client_max_size=_MAX_BODY_BYTES)
         app.router.add_post("/desk", self._do)
         return app
 
@@ -56,7 +57,13 @@ class ControlSocket:
         return web.json_response({"result": result})
 
     async def start(self) -> None:
-        """Listen. The journal's lock is held, so a socket that is there is a dead process's."""
+        """Listen. The journal's lock is held, so a socket that is there is a dead process's.
+
+        Raises:
+            OSError: the socket can not be made.
+        """
+        if self.path.parent.name.startswith(_FOLDER):
+            _make_private(self.path.parent)
         self.path.unlink(missing_ok=True)
         await self._runner.setup()
         before = os.umask(0o177)
@@ -69,9 +76,20 @@ class ControlSocket:
         """Stop listening and remove the socket."""
         await self._runner.cleanup()
         self.path.unlink(missing_ok=True)
-        if self._folder is not None:
-            with contextlib.suppress(OSError):
-                self._folder.rmdir()
+
+
+def _short_path(journal: Path) -> Path:
+    """Return a socket's path where a journal's own is too long; always the same for a journal."""
+    name = hashlib.sha256(os.fsencode(journal)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"{_FOLDER}{os.getuid()}-{name}" / "control.sock"
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder of ours alone in a place where everybody may make one."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not this user's alone: remove it")
 
 
 async def call_desk(path: str, command: str, values: dict[str, Any]) -> Any:  # noqa: ANN401  plain data

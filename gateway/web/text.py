@@ -3,7 +3,6 @@
 503 only where the journal can not record or the gateway is draining.
 """
 
-import asyncio
 import time
 from collections.abc import Collection
 
@@ -50,7 +49,6 @@ class TextDialect:
         directory: the resellers' saldo.
         store: finds orders.
         own: the gateway's own (host, port) pairs, which no callback_url may name.
-        reply_timeout_s: every request is answered within this.
     """
 
     def __init__(  # noqa: PLR0913  a dialect speaks for the whole house
@@ -62,7 +60,6 @@ class TextDialect:
         store: Store,
         *,
         own: Collection[tuple[str, int]],
-        reply_timeout_s: float,
     ) -> None:
         self._gate = gate
         self._intake = intake
@@ -70,7 +67,6 @@ class TextDialect:
         self._directory = directory
         self._store = store
         self._own = own
-        self._reply_timeout_s = reply_timeout_s
 
     async def order_v1(self, request: web.Request) -> web.Response:
         """Answer `/v1/otomax/order` and `/v2/otomax/order`: a used trx_id is refused."""
@@ -170,7 +166,7 @@ class TextDialect:
         return line(text, http_status)
 
     async def _find(self, reseller: Reseller, asked_id: str) -> Order:
-        deadline = asyncio.get_running_loop().time() + self._reply_timeout_s
+        deadline = self._intake.deadline()
         order = None
         if is_identifier(asked_id):
             order = await self._store.order_by_trx_id(reseller.code, asked_id)

@@ -12,7 +12,7 @@ from gateway.domain.order import (
     Status,
     apply,
     begin_send,
-    fail_unsent,
+    fail,
 )
 from tests.domain.cases import NOTE, RULES, T0, Life, S, final, new_order, said, sent, uncertain
 
@@ -47,14 +47,14 @@ def test_a_send_that_is_not_allowed_is_refused(order: Order) -> None:
 
 
 def test_what_we_refuse_ourselves_was_never_sent() -> None:
-    order = fail_unsent(new_order(), Code.INVALID_PARAMETER, "Parameter user_id kosong.", T0)
+    order = fail(new_order(), Code.INVALID_PARAMETER, T0)
     assert (order.status, order.sends, order.final_at, order.due_at) == (
         Status.FAILED,
         0,
         T0,
         None,
     )
-    assert order.note == "INVALID_PARAMETER - Parameter user_id kosong."
+    assert order.note == "INVALID_PARAMETER - Parameter tidak lengkap atau tidak sah."
 
 
 # T4: a refusal decides alone only of the only send

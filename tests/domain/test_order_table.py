@@ -13,6 +13,9 @@ nothing with the code's own. A cell says what becomes of the order:
     unreachable  FAILED, UPSTREAM_UNREACHABLE
     expired      FAILED, EXPIRED
     !            behind any of these (or alone for `.`): the operator is alerted
+
+The final orders here are in doubt: a look-up is owed since something was called back. So a look-up
+that moves nothing is an alert, too: what was called back is not confirmed.
 """
 
 from dataclasses import dataclass
@@ -36,10 +39,10 @@ STANDING: dict[str, Order] = {
     "only send under way, named": sent(named=True),
     "only send pending": uncertain(named=True, note="RefId : ML_1"),
     "only send paid": uncertain(named=True, status=Status.PAID),
-    "success": final(Status.SUCCESS, due_at=NOW),
-    "partial": final(Status.PARTIAL_SUCCESS, due_at=NOW),
-    "failed": final(Status.FAILED, due_at=NOW),
-    "refunded": final(Status.REFUNDED, due_at=NOW),
+    "success": final(Status.SUCCESS, due_at=NOW, ask_since=NOW - 10 * S),
+    "partial": final(Status.PARTIAL_SUCCESS, due_at=NOW, ask_since=NOW - 10 * S),
+    "failed": final(Status.FAILED, due_at=NOW, ask_since=NOW - 10 * S),
+    "refunded": final(Status.REFUNDED, due_at=NOW, ask_since=NOW - 10 * S),
 }
 
 COLUMNS: tuple[Status | Silence, ...] = (
@@ -104,22 +107,22 @@ TABLE = {
     "success": """
  reply      .       .       .     ?!     ?        ?!      .         .         .
  callback   .       .       .     ?!     ?        ?!      ?         ?         ?
- lookup     .       .       .     =!     =!       =!      .         later     later
+ lookup     !       !       !     =!     =!       =!      !         later     later
 """,
     "partial": """
  reply      ?!      .       .     ?!     ?        .       .         .         .
  callback   ?!      .       .     ?!     ?        .       ?         ?         ?
- lookup     =!      .       .     =!     =!       .       .         later     later
+ lookup     =!      !       !     =!     =!       !       !         later     later
 """,
     "failed": """
  reply      ?!      ?       ?     .      .        ?!      .         .         .
  callback   ?!      ?       ?     .      .        ?!      ?         ?         ?
- lookup     =!      .       .     .      .        =!      .         later     later
+ lookup     =!      !       !     !      !        =!      !         later     later
 """,
     "refunded": """
  reply      !       .       .     .      .        !       .         .         .
  callback   !       .       .     .      .        !       ?         ?         ?
- lookup     !       .       .     .      .        !       .         later     later
+ lookup     !       !       !     !      !        !       !         later     later
 """,
 }
 

@@ -7,18 +7,25 @@ CREATE TABLE meta (
     value BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- A key at the upstream. An order is looked up and sent under the one that it was first sent under, whatever
+-- key its reseller has later: the upstream shows an invoice only to the key that bought it.
+CREATE TABLE accounts (
+    id     TEXT PRIMARY KEY,
+    sealed BLOB NOT NULL,
+    saldo  INTEGER
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE resellers (
-    code                TEXT PRIMARY KEY
-                        CHECK (length(code) BETWEEN 1 AND 12 AND code NOT GLOB '*[^a-z0-9]*'),
-    name                TEXT NOT NULL,
-    sealed_upstream_key BLOB,
-    callback_url        TEXT,
-    callback_hosts      TEXT NOT NULL CHECK (json_valid(callback_hosts)),
-    allow_ips           TEXT NOT NULL CHECK (json_valid(allow_ips)),
-    delivery            TEXT NOT NULL CHECK (delivery IN ('toss', 'otomax', 'report')),
-    suspended           INTEGER NOT NULL CHECK (suspended IN (0, 1)),
-    saldo               INTEGER,
-    created_at          INTEGER NOT NULL
+    code           TEXT PRIMARY KEY
+                   CHECK (length(code) BETWEEN 1 AND 12 AND code NOT GLOB '*[^a-z0-9]*'),
+    name           TEXT NOT NULL,
+    account        TEXT REFERENCES accounts (id),
+    callback_url   TEXT,
+    callback_hosts TEXT NOT NULL CHECK (json_valid(callback_hosts)),
+    allow_ips      TEXT NOT NULL CHECK (json_valid(allow_ips)),
+    delivery       TEXT NOT NULL CHECK (delivery IN ('toss', 'otomax', 'report')),
+    suspended      INTEGER NOT NULL CHECK (suspended IN (0, 1)),
+    created_at     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- A key is looked up by its hash; the sealed copy signs. While a key is rotated a reseller has two.
@@ -40,6 +47,7 @@ CREATE TABLE orders (
     user_id        TEXT NOT NULL,
     server_id      TEXT,
     said_dest      TEXT,
+    account        TEXT REFERENCES accounts (id),
     callback_url   TEXT,
     callback_names TEXT NOT NULL,
     status         TEXT NOT NULL
@@ -55,6 +63,7 @@ CREATE TABLE orders (
     lookups        INTEGER NOT NULL CHECK (lookups >= 0),
     misses         INTEGER NOT NULL CHECK (misses >= 0),
     looked_up_at   INTEGER,
+    ask_since      INTEGER,
     due_at         INTEGER,
     placed_at      INTEGER NOT NULL,
     final_at       INTEGER,
@@ -63,7 +72,8 @@ CREATE TABLE orders (
     CHECK (final_at IS NOT NULL OR due_at IS NOT NULL),           -- an open order is never forgotten
     CHECK (final_at IS NOT NULL OR sends >= 1),                   -- the send is durable before its first byte
     CHECK (sending = 0 OR sends >= 1),
-    CHECK (sends = 0 OR first_sent_at IS NOT NULL),
+    CHECK (ask_since IS NULL OR due_at IS NOT NULL),              -- nor is a look-up that is owed
+    CHECK (sends = 0 OR (first_sent_at IS NOT NULL AND account IS NOT NULL)),
     CHECK (sending = 1 OR sends = 0 OR send_ended_at IS NOT NULL),
     CHECK (status IN ('PENDING', 'FAILED') OR named = 1)          -- only the upstream's word sells
 ) STRICT;
@@ -76,9 +86,10 @@ CREATE TRIGGER orders_stay_final BEFORE UPDATE OF status, final_at ON orders
 WHEN OLD.final_at IS NOT NULL AND NEW.final_at IS NULL
 BEGIN SELECT RAISE(ABORT, 'a final order is never opened again'); END;
 
-CREATE TRIGGER orders_keep_identity BEFORE UPDATE OF reseller, trx_id, product_code, dest ON orders
+CREATE TRIGGER orders_keep_identity BEFORE UPDATE OF reseller, trx_id, product_code, dest, account ON orders
 WHEN OLD.reseller IS NOT NEW.reseller OR OLD.trx_id IS NOT NEW.trx_id
   OR OLD.product_code IS NOT NEW.product_code OR OLD.dest IS NOT NEW.dest
+  OR OLD.account IS NOT NEW.account
 BEGIN SELECT RAISE(ABORT, 'what an order is for never changes'); END;
 
 CREATE TRIGGER orders_are_kept BEFORE DELETE ON orders
