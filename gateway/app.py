@@ -28,7 +28,7 @@ from gateway.log import get_logger
 from gateway.protocol.callback import host_of
 from gateway.store import JournalInUse, Store
 from gateway.store.open import one_name, open_store, running_gateway
-from gateway.vault import Vault
+from gateway.vault import ROOT, Vault
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
 from gateway.web.gate import Gate
@@ -39,7 +39,6 @@ from gateway.web.text import TextDialect
 
 log = get_logger(__name__)
 
-_ROOT = "root"  # the name under which the journal keeps the vault's sealed root
 _COMMAND_S = 5.0  # a command that has the journal open is done by then
 _LOOK_AGAIN_S = 0.1
 _LAST_WORDS_S = 2.0  # for look-ups and deliveries under way when the gateway goes down
@@ -68,11 +67,11 @@ async def open_journal(settings: Settings, *, wait_s: float = 0) -> Journal:
     """
     store = await _open_when_free(settings.sqlite_path(), wait_s)
     try:
-        root = await store.meta(_ROOT)
+        root = await store.meta(ROOT)
         vault = Vault.open(settings.key_path(), sealed_exists=root is not None)
         if root is None:
             root = vault.new_root()
-            await store.put_meta(_ROOT, root)
+            await store.put_meta(ROOT, root)
         vault.use_root(root)
     except BaseException:
         await store.close()

@@ -21,6 +21,7 @@ from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+ROOT: Final = "root"  # the name under which a journal keeps the sealed root
 ROOT_BYTES: Final = 32  # as wide as the SHA-256 that is keyed with it
 KEY_RANDOM_BYTES: Final = 32  # 256 bits: 43 characters of base64url
 TOKEN_MAC_BYTES: Final = 18  # 144 bits are beyond guessing, and 24 characters without padding

@@ -61,13 +61,13 @@ def _print_and_exit(lines: list[str]) -> NoReturn:
 
 
 def _summary(settings: "Settings", file: Path) -> str:
-    """Say in one line what was read; a PostgreSQL URL may hold a password and is not repeated."""
+    """Say in one line what was read."""
     source = str(file) if file.exists() else "the environment"
     return (
         f"{source}: valid, {len(settings.places)} given, the other keys at their defaults; "
         f"panels at {settings.server.listen}, callbacks to {settings.server.public_url}, "
         f"upstream {settings.upstream.base_url}, "
-        f"journal {settings.sqlite_path() or 'on PostgreSQL'}"
+        f"journal {settings.sqlite_path()}"
     )
 
 
@@ -78,25 +78,34 @@ def file_mistakes(settings: "Settings") -> Iterator[Mistake]:
         The key and the sentence of each mistake. A key file or a journal that is not there yet is
         none, as long as it can be made.
     """
-    from gateway.vault import Vault, VaultError
-
     key_path, journal = settings.key_path(), settings.sqlite_path()
-    if not os.path.lexists(key_path):
-        if said := _folder_mistake(key_path.parent):
-            yield "secrets.key_file", said
-    else:
-        try:
-            Vault.open(key_path, sealed_exists=True)
-        except VaultError as error:
-            yield "secrets.key_file", str(error)
+    if said := _key_mistake(key_path, journal):
+        yield "secrets.key_file", said
     if journal is None:
-        return
-    if said := _folder_mistake(journal.parent):
+        yield "storage.url", "this version keeps its journal in SQLite: wanted sqlite:///FILE"
+    elif said := _folder_mistake(journal.parent):
         yield "storage.url", said
     elif journal.is_dir():
         yield "storage.url", f"wanted a file for the journal, but {journal} is a folder"
     elif journal.exists() and not os.access(journal, os.R_OK | os.W_OK):
         yield "storage.url", f"the journal {journal} cannot be written by this user"
+
+
+def _key_mistake(key_path: Path, journal: Path | None) -> str:
+    """Say why the key file does not open what the journal has sealed; empty where it does."""
+    from gateway.store.open import peek_meta
+    from gateway.vault import ROOT, Vault, VaultError
+
+    root = None if journal is None else peek_meta(journal, ROOT)
+    if root is None and not os.path.lexists(key_path):
+        return _folder_mistake(key_path.parent)
+    try:
+        vault = Vault.open(key_path, sealed_exists=True)
+        if root is not None:
+            vault.use_root(root)
+    except VaultError as error:
+        return str(error)
+    return ""
 
 
 def _folder_mistake(folder: Path) -> str:

@@ -29,7 +29,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
     cells = [
         [
             str(row["id"]),
-            row["reseller"],
+            row["upstream_trx_id"],
             row["status"],
             row["state"],
             str(row["attempts"]),
@@ -39,7 +39,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    head = ["ID", "RESELLER", "STATUS", "STATE", "TRIES", "NEXT", "HOST", "LAST RESULT"]
+    head = ["ID", "ORDER", "STATUS", "STATE", "TRIES", "NEXT", "HOST", "LAST RESULT"]
     return columns(cells, head)
 
 

@@ -6,8 +6,10 @@ sandbox, the panel is a real HTTP server, and what is printed is read back from 
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import socket
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+
+from gateway.cli.options import fail
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -83,8 +87,11 @@ def demo(*, once: bool, port: int | None) -> None:
     """
     from gateway.cli.serve import loop_factory
 
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        done = runner.run(_demo(once=once, port=_choose(port)))
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            done = runner.run(_demo(once=once, port=_choose(port)))
+    except OSError as error:
+        fail(f"can not listen: {error.strerror or error}; choose another --port")
     raise SystemExit(0 if done else 1)
 
 
@@ -337,7 +344,8 @@ def _say_goodbye(stage: _Stage) -> None:
     config = stage.folder / "config.toml"
     click.echo("\nCoba sendiri, tempel di terminal lain / try it, paste into another terminal:\n")
     click.secho(f"  curl '{_order_url(stage, '1234567891002', 'COBA1')}'", fg="green")
-    click.echo(f"\n  otomax-gateway order show {_CODE}-DEMO2 --config {config}")
+    command = shlex.quote(sys.argv[0])
+    click.echo(f"\n  {command} order show {_CODE}-DEMO2 --config {config}")
     click.echo("\nTiga angka terakhir user_id memilih hasilnya (otomax-gateway sandbox --help).")
     click.secho("The last three digits of user_id choose what becomes of the order.", dim=True)
     click.echo("\nCtrl-C untuk berhenti / to stop.\n")

@@ -98,3 +98,8 @@ def local_time(iso: str | None) -> str:
     if iso is None:
         return "-"
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def zone() -> str:
+    """Return this machine's time zone, as `WIB` or `+07`."""
+    return time.strftime("%Z")

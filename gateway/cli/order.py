@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-from gateway.cli.desk import ask, columns, local_time, show
+from gateway.cli.desk import ask, columns, local_time, show, zone
 from gateway.cli.options import config_option, json_option
 
 _STATUSES: Final = ["PENDING", "PAID", "SUCCESS", "PARTIAL_SUCCESS", "FAILED", "REFUNDED"]
@@ -21,6 +21,12 @@ _KINDS: Final = {
     "not_told": "panel belum menerima / not told",
     "resent": "kirim ulang / resent",
 }
+
+
+# Of use to the rules alone; `--json` shows them.
+_INNER: Final = frozenset(
+    {"account", "callback_names", "named", "sending", "lookups", "misses", "ask_since"}
+)
 
 
 @click.group()
@@ -74,9 +80,9 @@ def _sheet(row: dict[str, Any]) -> str:
     lines = [
         f"{name.ljust(width)}  {_shown(name, value)}"
         for name, value in row.items()
-        if value not in (None, "")
+        if name not in _INNER and value not in (None, "")
     ]
-    lines.append("\nriwayat / timeline")
+    lines.append(f"\nriwayat / timeline ({zone()})")
     kinds = max(map(len, _KINDS.values()))
     for step in timeline:
         kind = _KINDS.get(step["kind"], step["kind"])

@@ -11,6 +11,7 @@ import click
 from gateway.cli.desk import ask, columns, local_time, show
 from gateway.cli.options import config_option, fail, json_option
 
+_SHORT_KEY: Final = 16  # characters; shorter ones are worth a warning
 _FILE_KEYS: Final = {
     "code": str,
     "name": str,
@@ -21,6 +22,11 @@ _FILE_KEYS: Final = {
     "allow_ip": list,
     "delivery": str,
     "suspended": bool,
+}
+_WANTED: Final = {
+    str: "text in quotes",
+    list: 'a list such as ["203.0.113.7"]',
+    bool: "true or false",
 }
 # What the options and the file call one thing, and the desk calls many.
 _PLURALS: Final = {"callback_host": "callback_hosts", "allow_ip": "allow_ips"}
@@ -98,6 +104,8 @@ def add(code: str, config: Path | None, **values: Any) -> None:  # noqa: ANN401
     """
     made = ask(config, "reseller.add", code=code, **_given(values))
     _say_key(made, f"reseller {code} added.")
+    if len(made["key"]) < _SHORT_KEY:
+        click.echo(f"This key has under {_SHORT_KEY} characters: it can be guessed.", err=True)
     if not values["upstream_key"]:
         click.echo(
             f"It can not order yet: otomax-gateway reseller set {code} --upstream-key -", err=True
@@ -109,10 +117,20 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in values.items() if value not in (None, ())}
     for name in ("upstream_key", "key"):
         if given.get(name) == "-":
-            given[name] = sys.stdin.readline().strip()
-            if not given[name]:
-                raise click.UsageError(f"--{name.replace('_', '-')} -: nothing came on stdin")
+            given[name] = _read_secret(f"--{name.replace('_', '-')}")
     return given
+
+
+def _read_secret(option: str) -> str:
+    """Read a key from stdin; on a terminal with a prompt, and without showing it."""
+    if sys.stdin.isatty():
+        prompt = f"{option} (tidak ditampilkan / hidden)"
+        secret: str = click.prompt(prompt, hide_input=True, err=True)
+    else:
+        secret = sys.stdin.readline()
+    if not secret.strip():
+        raise click.UsageError(f"{option} -: nothing came on stdin")
+    return secret.strip()
 
 
 def _say_key(made: dict[str, str], sentence: str) -> None:
@@ -234,10 +252,21 @@ def rotate_key(code: str, config: Path | None, grace_s: float) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
 @config_option
 def apply(file: Path, config: Path | None, *, dry_run: bool, yes: bool) -> None:
-    """Make the resellers equal to a TOML file; shows the difference first.
+    r"""Make the resellers equal to a TOML file; shows the difference first.
 
-    FILE holds [[reseller]] tables with the options' names as keys and `code`. A reseller that is
-    not in it is suspended, never deleted: its orders are kept.
+    FILE holds [[reseller]] tables with `code` and the options' names as keys:
+
+    \b
+      [[reseller]]
+      code = "toko1"
+      name = "Toko Satu"
+      upstream_key = "..."
+      callback_url = "https://panel.toko.id/callback"
+      allow_ip = ["203.0.113.7"]
+
+    A key or upstream key that is left out stays as it is, all else goes back to its default.
+    A reseller that is not in FILE is suspended, never deleted: its orders are kept. It asks only
+    on a terminal.
     """
     wanted = _read(file)
     changes = ask(config, "reseller.apply", wanted=wanted, dry_run=True)["changes"]
@@ -249,18 +278,22 @@ def apply(file: Path, config: Path | None, *, dry_run: bool, yes: bool) -> None:
     keys = ask(config, "reseller.apply", wanted=wanted, dry_run=False)["keys"]
     click.echo("applied", err=True)
     for code, key in keys.items():
-        click.echo(f"{code}: {key}")
+        _say_key({"key": key}, f"reseller {code} added.")
 
 
 def _read(file: Path) -> list[dict[str, Any]]:
     """Return the resellers of a file as the desk takes them; ends the process on a mistake."""
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        fail(f"{file}: {error}", 2)
+    except OSError as error:
+        fail(f"{file}: can not be read: {error.strerror}", 2)
+    except ValueError as error:
+        fail(f"{file}: this is not TOML: {error}", 2)
     unknown = sorted(tables.keys() - {"reseller"})
-    if unknown or not isinstance(tables.get("reseller", []), list):
-        fail(f"{file}: wanted [[reseller]] tables and nothing else, got {unknown}", 2)
+    if unknown:
+        fail(f"{file}: wanted [[reseller]] tables and nothing else, got {', '.join(unknown)}", 2)
+    if not isinstance(tables.get("reseller"), list):
+        fail(f"{file}: wanted [[reseller]] tables, with two brackets; nothing was changed", 2)
     wanted = [_table_of(file, number, table) for number, table in enumerate(tables["reseller"], 1)]
     codes = [values["code"] for values in wanted]
     twice = next((code for code in codes if codes.count(code) > 1), None)
@@ -276,8 +309,8 @@ def _table_of(file: Path, number: int, table: dict[str, Any]) -> dict[str, Any]:
         kind = _FILE_KEYS.get(name)
         if kind is None:
             fail(f"{file}: reseller {number}: there is no key {written}", 2)
-        if not isinstance(value, kind):
-            fail(f"{file}: reseller {number}: {written}: wanted a {kind.__name__}", 2)
+        if not isinstance(value, kind) or value == "-":
+            fail(f"{file}: reseller {number}: {written}: wanted {_WANTED[kind]}", 2)
         values[_PLURALS.get(name, name)] = value
     if "code" not in values:
         fail(f"{file}: reseller {number}: code is missing", 2)

@@ -40,7 +40,7 @@ def serve(config: Path | None) -> None:
     except (JournalInUse, JournalUnavailable) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"can not listen on {settings.server.listen} or {settings.admin.listen}: {error}")
+        fail(f"can not listen: {error.strerror or error}")
     except Exception as error:  # noqa: BLE001  a mistake of ours ends the process, with a clean log
         get_logger(__name__).critical("gateway.failed", exc_info=error)
         sys.exit(1)

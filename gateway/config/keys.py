@@ -71,7 +71,7 @@ class Admin(_Section):
 
     listen: Listen = Field(
         default="127.0.0.1:8081",
-        description="HOST:PORT for the dashboard and /metrics. Keep it off the public network.",
+        description="HOST:PORT for /metrics, /healthz, /readyz. Keep it off the public network.",
     )
 
     @property
@@ -114,8 +114,8 @@ class Storage(_Section):
 
     url: StorageUrl = Field(
         default="sqlite:///gateway.db",
-        description="sqlite:///FILE (four slashes: from the root), or postgresql://… for several "
-        "gateways on one journal. A relative FILE lies beside this configuration file.",
+        description="The journal: sqlite:///FILE, four slashes from the root. A relative FILE "
+        "lies beside this configuration file.",
         repr=False,
     )
 
@@ -145,8 +145,9 @@ class Recheck(_Section):
     )
     expire_s: Duration = Field(
         default=1800.0,
-        description="Seconds after the first send within which a later one may start. Then an "
-        "order that the upstream never heard of ends FAILED EXPIRED.",
+        description="Seconds after the first send within which a later one may start; there are "
+        "three sends at most. When none is left and three look-ups in a row did not find the "
+        "order, it ends FAILED EXPIRED.",
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.clock import Clock
-from gateway.domain.delivery import DeliveryState
+from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import NotDone
 from gateway.domain.order import Order
 from gateway.flow.directory import Directory
@@ -91,7 +91,10 @@ class Desk:
         order = await self._store.order_by_trx_id(reseller, trx_id)
         order = order or await self._store.order_by_invoice(name, None)
         if order is None:
-            raise NotDone(f"there is no order {name}: wanted CODE-TRX_ID or an invoice_number")
+            raise NotDone(
+                f"there is no order {name}: wanted CODE-TRX_ID, such as toko1-T1, "
+                "or an invoice_number"
+            )
         return order
 
     async def delivery_list(
@@ -103,7 +106,12 @@ class Desk:
             state=None if state is None else DeliveryState(state),
             limit=limit,
         )
-        return [shown_delivery(delivery) for delivery in found]
+        return [await self._named(delivery) for delivery in found]
+
+    async def _named(self, delivery: Delivery) -> dict[str, Any]:
+        """Return a delivery as plain data, with the name of its order."""
+        order = await self._store.order(delivery.order_id)
+        return {"upstream_trx_id": order.upstream_trx_id, **shown_delivery(delivery)}
 
     async def delivery_resend(self, delivery_id: int) -> dict[str, Any]:
         """Make a delivery due now, with its whole schedule before it. Its bytes stay the same."""
@@ -118,4 +126,4 @@ class Desk:
                 "older status after a newer one"
             )
         self._on_delivery()
-        return shown_delivery(after)
+        return await self._named(after)

@@ -16,6 +16,7 @@ from gateway.domain.order import (
     Order,
     Silence,
     Source,
+    Status,
 )
 from gateway.flow.directory import Directory
 from gateway.flow.settlement import Settlement
@@ -52,6 +53,7 @@ class Recheck:
         self._directory = directory
         self._clock = clock
         self._asking: dict[int, asyncio.Task[Order]] = {}
+        self._asked_at: dict[int, int] = {}  # by order, what the journal has been told just now
         self._working: set[int] = set()  # those of the worker; panels that ask do not count
 
     async def look_up(self, order: Order) -> Order:
@@ -60,23 +62,27 @@ class Recheck:
         Raises:
             JournalUnavailable: what was heard could not be journaled.
         """
-        if order.id not in self._asking and not self._was_just_asked(order):
-            # What the caller read may be older than the end of another one's look-up.
-            current = await self._store.order_by_trx_id(order.reseller, order.trx_id)
-            order = current or order
         asking = self._asking.get(order.id)
         if asking is None:
-            if not order.is_open or self._was_just_asked(order):
-                return order
+            if self._was_just_asked(order):
+                # What the caller read may be older than that look-up's end.
+                return await self._store.order_by_trx_id(order.reseller, order.trx_id) or order
             asking = self._tasks.start(self._ask(order))
             self._asking[order.id] = asking
             asking.add_done_callback(lambda _: self._asking.pop(order.id, None))
         return await asyncio.shield(asking)
 
     def _was_just_asked(self, order: Order) -> bool:
-        return order.looked_up_at is not None and (
-            0 <= self._clock() - order.looked_up_at < LOOK_UP_GAP_MS
-        )
+        at = self._asked_at.get(order.id, order.looked_up_at)
+        return at is not None and 0 <= self._clock() - at < LOOK_UP_GAP_MS
+
+    def _note_asked(self, order_id: int) -> None:
+        """Remember for two seconds that an order was asked about; the oldest come first."""
+        now = self._clock()
+        self._asked_at.pop(order_id, None)
+        self._asked_at[order_id] = now
+        while not 0 <= now - next(iter(self._asked_at.values())) < LOOK_UP_GAP_MS:
+            del self._asked_at[next(iter(self._asked_at))]
 
     async def _ask(self, order: Order) -> Order:
         evidence, said = await self._hear(order)
@@ -86,6 +92,7 @@ class Recheck:
             # The order stays due; the upstream is not asked about it in a rush.
             await asyncio.sleep(AFTER_TROUBLE_S)
             raise
+        self._note_asked(order.id)
         if change.send:
             self._tasks.start(self._submission.submit(change.order))
         return change.order
@@ -101,7 +108,11 @@ class Recheck:
             )
         except CallError as error:
             return _silence(error.reason)
-        return read_lookup_reply(reply, order.upstream_trx_id, asked_at), reply.describe()
+        evidence = read_lookup_reply(reply, order.upstream_trx_id, asked_at)
+        said = reply.describe()
+        if isinstance(evidence.verdict, Status):
+            said = f"{evidence.verdict}. {evidence.note} · {said}"
+        return evidence, said
 
     async def run(self) -> None:
         """Work off what is due, for ever."""

@@ -107,7 +107,7 @@ class Resellers:
 
     def _account(self, upstream_key: str) -> AccountRow:
         if not (upstream_key.isascii() and upstream_key.isprintable() and upstream_key.strip()):
-            raise NotDone("an upstream key is printable ASCII")
+            raise NotDone("an upstream key is printable ASCII, and not empty")
         return AccountRow(
             id=self._vault.account_id(upstream_key), sealed=self._vault.seal(upstream_key)
         )
@@ -129,7 +129,9 @@ class Resellers:
         for row in after.values():
             for key in row.keys:
                 if holders.setdefault(key.hash, row.code) != row.code:
-                    raise NotDone(f"{row.code} and {holders[key.hash]} would share one key")
+                    raise NotDone(
+                        f"{holders[key.hash]} has this key already: {row.code} needs another"
+                    )
         await self._store.put_resellers(rows, accounts)
         await self._directory.load()
 
@@ -233,7 +235,9 @@ class Resellers:
 def _check(row: ResellerRow) -> None:
     """Raise NotDone where a reseller's values can not be."""
     if row.callback_url is not None and not is_callback_url(row.callback_url, own=()):
-        raise NotDone(f"{row.code}: callback_url: wanted an http or https address")
+        raise NotDone(
+            f"{row.code}: callback_url: wanted an http or https address, got {row.callback_url!r}"
+        )
     for host in row.callback_hosts:
         if not HOST.fullmatch(host):
             raise NotDone(f"{row.code}: callback_host: wanted a bare host name, got {host!r}")
@@ -241,8 +245,11 @@ def _check(row: ResellerRow) -> None:
         raise NotDone(f"{row.code}: delivery: wanted one of {', '.join(DELIVERIES)}")
     try:
         parse_networks(row.allow_ips)
-    except ValueError as error:
-        raise NotDone(f"{row.code}: allow_ip: {error}") from None
+    except ValueError:
+        raise NotDone(
+            f"{row.code}: allow_ip: wanted addresses or networks such as 203.0.113.7 or "
+            f"10.0.0.0/8, got {', '.join(row.allow_ips)}"
+        ) from None
 
 
 def _differences(before: ResellerRow | None, after: ResellerRow) -> list[str]:
@@ -252,9 +259,18 @@ def _differences(before: ResellerRow | None, after: ResellerRow) -> list[str]:
     for name in (*_UNSET, "suspended"):
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
-            lines.append(f"~ {after.code}: {name}: {old!r} becomes {new!r}")
+            lines.append(f"~ {after.code}: {name}: {_plain(old)} becomes {_plain(new)}")
     if before.account != after.account:
         lines.append(f"~ {after.code}: upstream_key changes")
     if before.keys != after.keys:
         lines.append(f"~ {after.code}: key changes")
     return lines
+
+
+def _plain(value: object) -> str:
+    """Return a value as an operator reads it."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "(any)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value or "(none)")

@@ -40,6 +40,7 @@ _TIMES = frozenset(
     {
         "first_sent_at",
         "send_ended_at",
+        "ask_since",
         "looked_up_at",
         "due_at",
         "placed_at",

@@ -56,7 +56,8 @@ class Reply:
         text = plain(self.body[:_SHOWN_BYTES].decode("utf-8", "replace"))
         for secret in self.secrets:
             text = text.replace(secret, "***")
-        text = text[:_SHOWN_CHARACTERS]
+        if len(text) > _SHOWN_CHARACTERS:
+            text = f"{text[:_SHOWN_CHARACTERS]}…"
         return f"HTTP {self.status} {self.content_type}: {text}"
 
 

@@ -145,6 +145,10 @@ class Store(Protocol):
         """Add a step to an order's timeline."""
         ...
 
+    async def order(self, order_id: int) -> Order:
+        """Return the order with this number, which must be there."""
+        ...
+
     async def order_by_trx_id(self, reseller: str, trx_id: str) -> Order | None:
         """Find a reseller's order by its trx_id, compared by bytes."""
         ...

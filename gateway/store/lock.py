@@ -23,7 +23,8 @@ class Lock:
             os.close(self._file)
             pid = read_lock(journal).get("pid", "?")
             raise JournalInUse(
-                f"{journal} is in use by process {pid}: one gateway a journal"
+                f"{journal} is in use by process {pid}: stop that one, or give this one its own "
+                "storage.url"
             ) from None
         self.say({})
 

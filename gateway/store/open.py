@@ -1,6 +1,9 @@
 """Opens the journal that an address names. Here alone a backend is chosen."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 from gateway.store import JournalUnusable, Store
 from gateway.store.lock import read_lock
@@ -25,6 +28,22 @@ async def open_store(path: Path | None) -> Store:
 def running_gateway(path: Path | None) -> dict[str, str]:
     """Return what the process that holds a journal announced; empty where nobody does."""
     return {} if path is None else read_lock(one_name(path))
+
+
+def peek_meta(path: Path, key: str) -> bytes | None:
+    """Return what a journal keeps under a name, without opening it for work; None where unknown.
+
+    Reads alone, so it may be called while a gateway runs, and changes nothing in an old journal.
+    """
+    if not path.is_file():
+        return None
+    address = f"file:{quote(str(one_name(path)))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    except sqlite3.Error:
+        return None
+    return None if row is None else bytes(row[0])
 
 
 def one_name(path: Path) -> Path:

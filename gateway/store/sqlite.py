@@ -153,6 +153,9 @@ class SqliteStore:
     async def add_entry(self, order_id: int, entry: Entry) -> None:
         await self._write(lambda connection: _add_entries(connection, order_id, (entry,)))
 
+    async def order(self, order_id: int) -> Order:
+        return (await self._all_orders("id = ?", (order_id,)))[0]
+
     async def order_by_trx_id(self, reseller: str, trx_id: str) -> Order | None:
         return await self._one_order("reseller = ? AND trx_id = ?", (reseller, trx_id))
 

@@ -6,6 +6,7 @@ keeps idle connections for an hour. Both are decided here, with public parts of 
 
 import asyncio
 import logging
+import os
 import socket
 from functools import partial
 from typing import Any
@@ -87,9 +88,13 @@ class Listener:
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
         )
-        self._server = await loop.create_server(
-            connection, self._host, self._port, backlog=1024, reuse_address=True
-        )
+        try:
+            self._server = await loop.create_server(
+                connection, self._host, self._port, backlog=1024, reuse_address=True
+            )
+        except OSError as error:
+            where = f"{self._host}:{self._port}"
+            raise OSError(error.errno, f"{where}: {os.strerror(error.errno or 0)}") from None
 
     @property
     def address(self) -> tuple[str, int]:
