@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
 
+from gateway.app import open_journal
 from gateway.cli.check_config import check_config, online_mistakes
 from gateway.cli.init import init
 from gateway.cli.options import config_option, fail, json_option, settings_or_exit
@@ -182,17 +183,51 @@ def test_check_config_reads_the_environment(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OTOMAX_GATEWAY_SERVER__PUBLIC_URL", URL)
-    monkeypatch.setenv("OTOMAX_GATEWAY_STORAGE__URL", "postgresql://u:CANARY@h/db")
+    monkeypatch.setenv("OTOMAX_GATEWAY_STORAGE__URL", "sqlite:///other.db")
     done = run(check_config)
     assert done.exit_code == 0
     assert done.output.startswith("the environment: valid, 2 given, ")
-    assert done.output.endswith("journal on PostgreSQL\n")
-    assert "CANARY" not in done.output
+    assert done.output.endswith(f"journal {tmp_path}/other.db\n")
     monkeypatch.setenv("OTOMAX_GATEWAY_SECRETS__KEY_FILE", "absent/k")
     assert run(check_config).output == (
         f"$OTOMAX_GATEWAY_SECRETS__KEY_FILE: secrets.key_file: the folder {tmp_path}/absent "
         "does not exist; make it first\n"
     )
+
+
+def test_check_config_refuses_a_journal_that_serve_would_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path)
+    monkeypatch.setenv("OTOMAX_GATEWAY_STORAGE__URL", "postgresql://u:CANARY@h/db")
+    done = run(check_config, "--config", path)
+    assert done.exit_code == 78
+    assert done.output == (
+        "$OTOMAX_GATEWAY_STORAGE__URL: storage.url: this version keeps its journal in SQLite: "
+        "wanted sqlite:///FILE\n"
+    )
+
+
+def test_check_config_wants_the_key_file_that_sealed_the_journal(tmp_path: Path) -> None:
+    path = write(tmp_path)
+
+    async def make_journal() -> None:
+        journal = await open_journal(load_settings(path, {}))
+        await journal.store.close()
+
+    asyncio.run(make_journal())
+    assert run(check_config, "--config", path).exit_code == 0
+    key = tmp_path / "secret.key"
+    kept = key.read_text()
+    key.unlink()
+    done = run(check_config, "--config", path)
+    assert done.exit_code == 78
+    assert "secrets.key_file: " in done.output
+    assert "is missing" in done.output
+    Vault.open(key, sealed_exists=False)  # another installation's
+    assert run(check_config, "--config", path).exit_code == 78
+    key.write_text(kept)
+    assert run(check_config, "--config", path).exit_code == 0
 
 
 def test_shared_options_and_ends(tmp_path: Path) -> None:
