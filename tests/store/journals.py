@@ -7,12 +7,13 @@ from typing import Any
 
 from gateway.domain.delivery import Message
 from gateway.domain.order import Order, Rules, Status, begin_send
-from gateway.store import Entry, KeyRow, Record, ResellerRow, Store
+from gateway.store import AccountRow, Entry, KeyRow, Record, ResellerRow, Store
 from gateway.store.open import open_store
 
 T0 = 1_700_000_000_000
 RULES = Rules(schedule_s=(2, 5), settle_s=40, expire_s=1800, lease_s=75)
 CODES = ("toko", "warung")
+ACCOUNTS = ("key1", "key2")  # of these the first is everyone's, unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,10 @@ BACKENDS = [Backend("sqlite", lambda folder: folder / "gateway.db")]
 
 
 def reseller(code: str = "toko", *, key: bytes = b"k", **changes: Any) -> ResellerRow:
-    """A reseller with one key."""
-    row = ResellerRow(code=code, created_at=T0, keys=(key_row(code.encode() + key),))
+    """A reseller with one key, who buys under the first upstream key."""
+    row = ResellerRow(
+        code=code, account=ACCOUNTS[0], created_at=T0, keys=(key_row(code.encode() + key),)
+    )
     return replace(row, **changes)
 
 
@@ -38,10 +41,17 @@ def key_row(name: bytes, **changes: Any) -> KeyRow:
     return replace(row, **changes)
 
 
+def account(name: str, **changes: Any) -> AccountRow:
+    """A key at the upstream."""
+    return replace(AccountRow(id=name, sealed=f"sealed {name}".encode()), **changes)
+
+
 async def open_journal(path: Path) -> Store:
-    """Open a journal that has two resellers."""
+    """Open a journal that has two resellers and two upstream keys."""
     store = await open_store(path)
-    await store.put_resellers([reseller(code) for code in CODES])
+    await store.put_resellers(
+        [reseller(code) for code in CODES], [account(name) for name in ACCOUNTS]
+    )
     return store
 
 
@@ -53,6 +63,7 @@ def order(trx_id: str = "A1", **changes: Any) -> Order:
         product_code="S1",
         dest="1234",
         user_id="12",
+        account=ACCOUNTS[0],
         placed_at=T0,
     )
     return replace(begin_send(new, T0, RULES), **changes)
@@ -88,6 +99,11 @@ async def place(store: Store, trx_id: str = "A1", **changes: Any) -> Order:
     placed, is_new = await store.place(record(order(trx_id, **changes)))
     assert is_new
     return placed
+
+
+async def saldi(store: Store) -> dict[str, int | None]:
+    """The balance that was last seen under each upstream key."""
+    return {row.id: row.saldo for row in await store.accounts()}
 
 
 async def tell(store: Store, placed: Order, told: Message, at: int = T0) -> int:

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.delivery import Delivery, DeliveryState
+from gateway.domain.delivery import DeliveryState
 from gateway.domain.order import Order, Status
 from gateway.store import Entry, OrderFilter, Record, Store
 from tests.store.journals import (
+    ACCOUNTS,
     T0,
-    key_row,
     message,
     open_journal,
     order,
     place,
     record,
-    reseller,
+    saldi,
     sold,
     tell,
 )
@@ -41,6 +41,7 @@ FULL: dict[str, Any] = {
     "lookups": 3,
     "misses": 1,
     "looked_up_at": T0 + 3,
+    "ask_since": T0 + 1,
     "due_at": T0 + 4,
 }
 
@@ -55,6 +56,7 @@ async def test_an_order_is_found_as_it_was_placed(store: Store) -> None:
     assert await store.order_by_trx_id("toko", "A1") == placed
     assert await store.order_by_invoice("INV", "toko") == placed
     assert await store.order_by_invoice("INV", None) == placed
+    assert await store.order(placed.id) == placed
     assert await store.timeline(placed.id) == [Entry(T0, "asked", "x"), Entry(T0, "sending", "1")]
 
 
@@ -65,7 +67,7 @@ async def test_a_trx_id_is_placed_once_and_then_found_untouched(store: Store) ->
     assert await store.place(record(order())) == (first, False)
     assert await store.timeline(first.id) == [Entry(T0, "asked", "x"), Entry(T0, "sending", "1")]
     assert await store.deliveries() == []
-    assert (await store.resellers())[0].saldo is None
+    assert await saldi(store) == dict.fromkeys(ACCOUNTS)
 
 
 async def test_equal_requests_at_the_same_time_are_placed_once(store: Store) -> None:
@@ -138,7 +140,7 @@ async def test_a_change_sees_what_is_and_writes_what_it_decides(store: Store) ->
     (told,) = await store.deliveries()
     assert (told.order_id, told.reseller, told.message) == (placed.id, "toko", message())
     assert (told.state, told.attempts, told.next_at) == (DeliveryState.DUE, 0, T0 + 5)
-    assert (await store.resellers())[0].saldo == 77
+    assert await saldi(store) == {"key1": 77, "key2": None}
     assert await store.count_open() == 0
 
 
@@ -152,9 +154,32 @@ async def test_every_field_that_changes_is_written(store: Store) -> None:
 
 async def test_what_an_order_is_for_can_not_be_changed(store: Store) -> None:
     placed = await place(store)
-    other = replace(placed, reseller="warung", trx_id="B", product_code="S2", dest="9")
+    other = replace(
+        placed, reseller="warung", trx_id="B", product_code="S2", dest="9", account="key2"
+    )
     await store.change_order(placed.id, lambda _: Record(order=other))
     assert await store.order_by_trx_id("toko", "A1") == placed
+
+
+async def test_what_is_sent_has_an_upstream_key_and_what_is_not_needs_none(store: Store) -> None:
+    with pytest.raises(Exception, match="CHECK"):
+        await place(store, account=None)
+    with pytest.raises(Exception, match="FOREIGN KEY"):
+        await place(store, account="key9")
+    unsent: dict[str, Any] = {"sends": 0, "sending": False, "first_sent_at": None}
+    failed: dict[str, Any] = {"status": Status.FAILED, "final_at": T0, "due_at": None}
+    placed = await place(store, account=None, **unsent, **failed)
+    assert placed.account is None
+
+
+async def test_a_look_up_that_is_owed_is_always_due(store: Store) -> None:
+    placed = await place(store)
+    owed = replace(sold(placed), ask_since=T0 + 1)
+    with pytest.raises(Exception, match="CHECK"):
+        await store.change_order(placed.id, lambda _: Record(order=owed))
+    asked = replace(owed, due_at=T0 + 2)
+    await store.change_order(placed.id, lambda _: Record(order=asked))
+    assert await store.due_orders(T0 + 2, 9, set()) == [asked]
 
 
 class OddError(Exception):
@@ -201,7 +226,7 @@ async def test_a_change_that_the_journal_refuses_is_undone_whole(store: Store) -
     assert await store.order_by_trx_id("toko", "A1") == bad
     assert await store.order_by_trx_id("toko", "A2") == sold(good)
     assert await store.deliveries() == []
-    assert (await store.resellers())[0].saldo is None
+    assert await saldi(store) == dict.fromkeys(ACCOUNTS)
 
 
 @pytest.mark.parametrize("odd", [StopIteration(), KeyError("x"), AssertionError()])
@@ -314,7 +339,7 @@ async def test_due_orders_come_longest_due_first_without_the_skipped(store: Stor
 
 async def test_a_final_order_with_a_question_is_due_too(store: Store) -> None:
     placed = await place(store)
-    asked = replace(sold(placed), due_at=T0)
+    asked = replace(sold(placed), ask_since=T0, due_at=T0)
     await store.change_order(placed.id, lambda _: Record(order=asked))
     assert await store.due_orders(T0, 9, set()) == [asked]
     assert await store.count_open() == 0
@@ -348,199 +373,6 @@ async def test_listings_show_what_was_asked_for_newest_first(store: Store) -> No
     assert await listed(before_id=placed[1].id) == ["A0"]
     assert await listed(before_id=theirs.id, limit=1) == ["A3"]
     assert await listed(reseller="x' OR 1 --") == []
-
-
-# the outbox
-
-
-async def test_a_newer_message_takes_the_place_of_what_was_not_told(store: Store) -> None:
-    ours, theirs = await place(store), await place(store, "A2")
-    first = await tell(store, ours, message("FAILED"))
-    untouched = await tell(store, theirs, message("FAILED"))
-    second = await tell(store, ours, message("SUCCESS"))
-    old, new = await store.delivery(first), await store.delivery(second)
-    assert old is not None
-    assert new is not None
-    assert (old.state, old.next_at) == (DeliveryState.SUPERSEDED, None)
-    assert (new.state, new.message.status) == (DeliveryState.DUE, "SUCCESS")
-    due = await store.due_deliveries(T0, 9, set(), set())
-    assert [d.id for d in due] == [untouched, second]
-
-
-@pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.DEAD])
-async def test_what_was_told_or_is_dead_stays_so(store: Store, state: DeliveryState) -> None:
-    placed = await place(store)
-    first = await tell(store, placed, message("FAILED"))
-    await store.change_delivery(
-        first, lambda d: replace(d, state=state, next_at=None), Entry(T0, "told", "x")
-    )
-    await tell(store, placed, message("SUCCESS"))
-    old = await store.delivery(first)
-    assert old is not None
-    assert old.state is state
-
-
-async def test_a_change_without_a_message_leaves_the_outbox_alone(store: Store) -> None:
-    placed = await place(store)
-    first = await tell(store, placed, message())
-    await store.change_order(placed.id, lambda before: Record(order=before))
-    kept = await store.delivery(first)
-    assert kept is not None
-    assert kept.state is DeliveryState.DUE
-
-
-async def test_due_deliveries_come_longest_due_first_without_the_skipped(store: Store) -> None:
-    hosts = ["a:80", "b:80", "a:80", "c:80"]
-    placed = [await place(store, f"A{n}") for n in range(4)]
-    ids = [
-        await tell(store, o, message(host=host), at=T0 + at)
-        for o, host, at in zip(placed, hosts, (3, 1, 1, 9), strict=True)
-    ]
-
-    async def due(
-        now: int, limit: int = 9, orders: tuple[int, ...] = (), skip: tuple[str, ...] = ()
-    ) -> list[int]:
-        found = await store.due_deliveries(now, limit, {placed[n].id for n in orders}, skip)
-        return [ids.index(d.id) for d in found]
-
-    assert await due(T0) == []
-    assert await due(T0 + 8) == [1, 2, 0]
-    assert await due(T0 + 8, limit=2) == [1, 2]
-    assert await due(T0 + 9, skip=("a:80",)) == [1, 3]
-    assert await due(T0 + 9, orders=(1, 3)) == [2, 0]
-    assert await due(T0 + 9, orders=(1,), skip=("c:80", "a:80")) == []
-
-
-async def test_a_delivery_changes_by_what_it_is_now_with_a_step_for_its_order(
-    store: Store,
-) -> None:
-    placed = await place(store)
-    first = await tell(store, placed, message())
-
-    def later(before: Delivery) -> Delivery:
-        return replace(
-            before, attempts=before.attempts + 1, next_at=T0 + 60, last_result="HTTP 500"
-        )
-
-    written = await store.change_delivery(first, later, Entry(T0 + 1, "told", "HTTP 500"))
-    assert written == await store.delivery(first)
-    assert (written.attempts, written.next_at, written.last_result) == (1, T0 + 60, "HTTP 500")
-    assert (await store.timeline(placed.id))[-1] == Entry(T0 + 1, "told", "HTTP 500")
-
-
-async def test_the_request_of_a_delivery_never_changes(store: Store) -> None:
-    placed = await place(store)
-    first = await tell(store, placed, message())
-    await store.change_delivery(
-        first,
-        lambda d: replace(d, message=message("FAILED"), reseller="warung"),
-        Entry(T0, "told", "x"),
-    )
-    kept = await store.delivery(first)
-    assert kept is not None
-    assert (kept.message, kept.reseller) == (message(), "toko")
-
-
-async def test_a_delivery_whose_decision_raises_stays_and_leaves_no_step(store: Store) -> None:
-    placed = await place(store)
-    first = await tell(store, placed, message())
-    steps = await store.timeline(placed.id)
-
-    def decide(before: Delivery) -> Delivery:
-        raise OddError(before.id)
-
-    with pytest.raises(OddError):
-        await store.change_delivery(first, decide, Entry(T0, "told", "x"))
-    kept = await store.delivery(first)
-    assert kept is not None
-    assert kept.state is DeliveryState.DUE
-    assert await store.timeline(placed.id) == steps
-
-
-async def test_deliveries_are_listed_newest_first(store: Store) -> None:
-    ours, theirs = await place(store), await place(store, "A2")
-    ids = [await tell(store, o, message()) for o in (ours, theirs, ours)]
-    listed = await store.deliveries()
-    assert [d.id for d in listed] == ids[::-1]
-    assert [d.id for d in await store.deliveries(limit=1)] == [ids[2]]
-    assert [d.id for d in await store.deliveries(order_id=ours.id)] == [ids[2], ids[0]]
-    superseded = await store.deliveries(state=DeliveryState.SUPERSEDED)
-    assert [d.id for d in superseded] == [ids[0]]
-    assert await store.delivery(999) is None
-
-
-# callbacks whose order is not known
-
-
-async def test_a_callback_is_kept_once_until_it_is_done_with(store: Store) -> None:
-    await store.keep_callback("toko-9", "status=SUCCESS", T0 + 5)
-    await store.keep_callback("toko-9", "status=SUCCESS", T0 + 9)
-    await store.keep_callback("toko-9", "status=REFUNDED", T0 + 1)
-    assert await store.waiting_callbacks(T0, 9) == []
-    first, second = await store.waiting_callbacks(T0 + 5, 9)
-    assert (first.query, first.received_at) == ("status=REFUNDED", T0 + 1)
-    assert (second.upstream_trx_id, second.query, second.received_at) == (
-        "toko-9",
-        "status=SUCCESS",
-        T0 + 5,
-    )
-    assert await store.waiting_callbacks(T0 + 5, 1) == [first]
-    await store.put_off_callback(first.id, T0 + 60)
-    assert await store.waiting_callbacks(T0 + 59, 9) == [second]
-    await store.put_off_callback(second.id, None)
-    assert [c.id for c in await store.waiting_callbacks(T0 + 60, 9)] == [first.id]
-
-
-# resellers
-
-
-async def test_resellers_are_kept_whole_by_code(store: Store) -> None:
-    full = reseller(
-        "zebra",
-        name='Zé "bra"',
-        sealed_upstream_key=b"\x00\xff",
-        callback_url="http://p.test/",
-        callback_hosts=("a.test", "b.test"),
-        allow_ips=("203.0.113.0/24",),
-        delivery="report",
-        suspended=True,
-        keys=(key_row(b"old", ends_at=T0 + 9), key_row(b"new", created_at=T0 + 1)),
-    )
-    await store.put_resellers([full])
-    listed = await store.resellers()
-    assert [row.code for row in listed] == ["toko", "warung", "zebra"]
-    assert listed[2] == full
-
-
-async def test_a_reseller_has_exactly_the_keys_that_were_written_last(store: Store) -> None:
-    await store.put_resellers([reseller(keys=(key_row(b"one"), key_row(b"two")))])
-    await store.put_resellers([reseller(keys=(key_row(b"two"), key_row(b"three")))])
-    rows = await store.resellers()
-    assert {key.hash for key in rows[0].keys} == {key_row(b"two").hash, key_row(b"three").hash}
-    assert len(rows[1].keys) == 1
-    await store.put_resellers([reseller(keys=())])
-    assert (await store.resellers())[0].keys == ()
-
-
-async def test_resellers_are_written_all_or_none(store: Store) -> None:
-    before = await store.resellers()
-    bad = reseller("UPPER")
-    with pytest.raises(Exception, match="CHECK"):
-        await store.put_resellers([reseller(name="changed"), bad])
-    taken = reseller("other", keys=before[0].keys)  # a key of somebody else
-    with pytest.raises(Exception, match="UNIQUE"):
-        await store.put_resellers([reseller("fresh"), taken])
-    assert await store.resellers() == before
-
-
-async def test_writing_a_reseller_keeps_its_saldo_and_its_birthday(store: Store) -> None:
-    await store.see_saldo("toko", 12345)
-    await store.put_resellers([reseller(name="new name", saldo=None, created_at=T0 + 99)])
-    row = (await store.resellers())[0]
-    assert (row.name, row.saldo, row.created_at) == ("new name", 12345, T0)
-    await store.see_saldo("toko", None)
-    assert (await store.resellers())[0].saldo is None
-    await store.see_saldo("nobody", 5)
 
 
 # the rest

@@ -16,13 +16,15 @@ import pytest
 
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.errors import JournalUnavailable
-from gateway.store import Entry, JournalUnusable, Record
+from gateway.store import Entry, JournalInUse, JournalUnusable, Record
 from gateway.store.group_commit import MAX_BATCH, Writer
 from gateway.store.migrate import APPLICATION_ID, migrations
-from gateway.store.open import open_store, running_gateway
+from gateway.store.open import open_store, peek_meta, running_gateway
 from gateway.store.sqlite import SqliteStore, open_sqlite
 from tests.store.journals import (
+    ACCOUNTS,
     T0,
+    account,
     message,
     open_journal,
     order,
@@ -43,7 +45,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[SqliteStore]:
     opened = await open_sqlite(path)
-    await opened.put_resellers([reseller()])
+    await opened.put_resellers([reseller()], [account(ACCOUNTS[0])])
     yield opened
     await opened.close()
 
@@ -222,6 +224,30 @@ async def test_a_foreign_writer_that_holds_the_file_is_waited_for(
     assert await store.count_open() == 1
 
 
+async def test_asking_whether_it_can_record_really_writes(store: SqliteStore, path: Path) -> None:
+    """SQLite writes nothing where nothing changes, and so would notice nothing."""
+    with closing(sqlite3.connect(path)) as other:
+        seen = set()
+        for _ in range(3):
+            await store.check_writable()
+            seen.add(other.execute("SELECT value FROM meta WHERE key = 'writable'").fetchone())
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+async def test_a_journal_that_can_not_record_says_so_until_it_can(
+    store: SqliteStore, *, asked_before: bool
+) -> None:
+    if asked_before:
+        await store.check_writable()
+    await on_writer(store, "PRAGMA query_only = ON")
+    for _ in range(2):
+        with pytest.raises(JournalUnavailable):
+            await store.check_writable()
+    await on_writer(store, "PRAGMA query_only = OFF")
+    await store.check_writable()
+
+
 async def test_a_closed_journal_is_unavailable(path: Path) -> None:
     store = await open_journal(path)
     await store.close()
@@ -239,6 +265,10 @@ async def test_the_writer_rests_when_nothing_waits(store: SqliteStore) -> None:
 
 
 # how it is opened
+
+
+def names(path: Path) -> set[str]:
+    return {p.name for p in path.parent.iterdir()}
 
 
 def digest(path: Path) -> str:
@@ -322,7 +352,7 @@ async def test_what_is_no_journal_of_ours_is_refused_and_left_as_it_is(
             await open_store(path)
         assert str(path) in str(raised.value)
     assert digest(path) == before
-    assert {p.name for p in path.parent.iterdir()} == {"gateway.db", "gateway.db.lock"}
+    assert names(path) == {"gateway.db", "gateway.db.lock"}
     assert threading.active_count() < 10
 
 
@@ -335,6 +365,37 @@ async def test_a_path_that_can_not_be_opened_is_refused_with_its_name(
     with pytest.raises(JournalUnusable, match="can not be opened: ") as raised:
         await open_store(tmp_path / where)
     assert where in str(raised.value)
+
+
+async def test_one_file_has_one_lock_through_whatever_name(path: Path, tmp_path: Path) -> None:
+    folder, link = tmp_path / "etc", tmp_path / "link.db"
+    folder.mkdir()
+    link.symlink_to(path)
+    (folder / "linked").symlink_to(tmp_path)
+    spellings = [link, folder / "linked" / "link.db", folder / ".." / path.name]
+    store = await open_journal(path)
+    store.announce({"control": "sock"})
+    for name in spellings:
+        with pytest.raises(JournalInUse, match=str(os.getpid())):
+            await open_store(name)
+        assert running_gateway(name) == {"pid": str(os.getpid()), "control": "sock"}
+    await store.close()
+    store = await open_store(link)
+    with pytest.raises(JournalInUse):
+        await open_store(path)
+    await store.close()
+    assert not link.with_name("link.db.lock").exists()
+
+
+async def test_a_link_to_nothing_yet_makes_its_file(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    store = await open_journal(link)
+    await place(store)
+    await store.close()
+    store = await open_store(path)
+    assert await store.count_open() == 1
+    await store.close()
 
 
 async def test_another_database_than_sqlite_is_refused() -> None:
@@ -355,6 +416,30 @@ async def test_a_lock_file_that_was_left_behind_holds_nobody_up(path: Path, left
     assert running_gateway(path) == {"pid": str(os.getpid())}
     await store.close()
     assert running_gateway(path) == {}
+
+
+async def test_a_journal_can_be_peeked_into_while_it_runs_and_after(path: Path) -> None:
+    assert peek_meta(path, "salt") is None
+    assert not names(path)
+    store = await open_journal(path)
+    await store.put_meta("salt", b"s")
+    assert (peek_meta(path, "salt"), peek_meta(path, "other")) == (b"s", None)
+    await store.close()
+    before = digest(path)
+    assert peek_meta(path, "salt") == b"s"
+    assert digest(path) == before
+    store = await open_journal(path)
+    await store.close()
+
+
+@pytest.mark.parametrize("make", [garbage, foreign, empty])
+def test_peeking_into_something_else_finds_nothing(
+    path: Path, make: Callable[[Path], None]
+) -> None:
+    make(path)
+    before = digest(path)
+    assert peek_meta(path, "salt") is None
+    assert digest(path) == before
 
 
 async def test_opening_again_migrates_nothing_twice(path: Path) -> None:

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.store.journals import T0, message, open_journal, place, sold, tell
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed journal with order 1 open, 2 successful, 3 never sent; delivery 1 of order 2."""
+    """A closed journal with order 1 open, 2 successful, 3 and 4 never sent, 4 keyless."""
     path = tmp_path_factory.mktemp("schema") / "gateway.db"
 
     async def write() -> None:
@@ -24,16 +25,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         second = await place(store, "2")
         await store.change_order(second.id, lambda before: Record(order=sold(before)))
         await tell(store, second, message())
-        await place(
-            store,
-            "3",
-            status=Status.FAILED,
-            sends=0,
-            sending=False,
-            first_sent_at=None,
-            due_at=None,
-            final_at=T0,
-        )
+        failed: dict[str, Any] = {"status": Status.FAILED, "final_at": T0, "due_at": None}
+        unsent: dict[str, Any] = {"sends": 0, "sending": False, "first_sent_at": None}
+        await place(store, "3", **failed, **unsent)
+        await place(store, "4", **failed, **unsent, account=None)
         await store.close()
 
     asyncio.run(write())
@@ -55,10 +50,13 @@ REFUSED = {
     "UPDATE orders SET due_at = NULL WHERE id = 1": "CHECK",
     "UPDATE orders SET sends = 0, sending = 0 WHERE id = 1": "CHECK",
     "UPDATE orders SET first_sent_at = NULL WHERE id = 1": "CHECK",
+    "UPDATE orders SET ask_since = 5 WHERE id = 2": "CHECK",
+    "UPDATE orders SET ask_since = 5 WHERE id = 3": "CHECK",
     "UPDATE orders SET sending = 0 WHERE id = 1": "CHECK",
     "UPDATE orders SET sends = 4 WHERE id = 1": "CHECK",
     "UPDATE orders SET sends = -1 WHERE id = 2": "CHECK",
     "UPDATE orders SET sending = 1 WHERE id = 3": "CHECK",
+    "UPDATE orders SET sends = 1, first_sent_at = 1, send_ended_at = 2 WHERE id = 4": "CHECK",
     "UPDATE orders SET sending = 2 WHERE id = 1": "CHECK",
     # status and finality say the same
     "UPDATE orders SET status = 'FAILED' WHERE id = 1": "CHECK",
@@ -83,13 +81,16 @@ REFUSED = {
     "UPDATE orders SET trx_id = '9' WHERE id = 1": "never changes",
     "UPDATE orders SET product_code = 'S2' WHERE id = 2": "never changes",
     "UPDATE orders SET dest = dest || ' ' WHERE id = 3": "never changes",
+    "UPDATE orders SET account = 'key2' WHERE id = 1": "never changes",
+    "UPDATE orders SET account = NULL WHERE id = 2": "never changes",
+    "UPDATE orders SET account = 'key1' WHERE id = 4": "never changes",
     "DELETE FROM orders WHERE id = 2": "used for ever",
     "DELETE FROM orders": "used for ever",
     # one trx_id, one order
     "INSERT INTO orders SELECT 99, reseller, trx_id, product_code, 'other', user_id, server_id,"
-    " said_dest, callback_url, callback_names, status, note, invoice_number, product_price, sends,"
-    " sending, first_sent_at, send_ended_at, named, lookups, misses, looked_up_at, due_at,"
-    " placed_at, final_at FROM orders WHERE id = 1": "UNIQUE",
+    " said_dest, account, callback_url, callback_names, status, note, invoice_number,"
+    " product_price, sends, sending, first_sent_at, send_ended_at, named, lookups, misses,"
+    " looked_up_at, ask_since, due_at, placed_at, final_at FROM orders WHERE id = 1": "UNIQUE",
     # types are strict, ranges too
     "UPDATE orders SET due_at = 'soon' WHERE id = 1": "cannot store TEXT",
     "UPDATE orders SET due_at = 1.5 WHERE id = 1": "cannot store REAL",
@@ -113,6 +114,9 @@ REFUSED = {
     "INSERT INTO reseller_keys VALUES (zeroblob(32), 'no', x'00', 'h', 0, NULL)": "FOREIGN KEY",
     "INSERT INTO reseller_keys VALUES (zeroblob(31), 'toko', x'00', 'h', 0, NULL)": "CHECK",
     "DELETE FROM resellers WHERE code = 'toko'": "FOREIGN KEY",
+    "UPDATE resellers SET account = 'key9' WHERE code = 'toko'": "FOREIGN KEY",
+    "DELETE FROM accounts WHERE id = 'key1'": "FOREIGN KEY",
+    "UPDATE accounts SET saldo = 'much' WHERE id = 'key1'": "cannot store TEXT",
     "UPDATE resellers SET code = 'Toko' WHERE code = 'warung'": "CHECK|FOREIGN KEY",
     "UPDATE resellers SET callback_hosts = 'a.test'": "CHECK",
     "UPDATE resellers SET delivery = 'fax'": "CHECK",
@@ -140,6 +144,8 @@ TAKEN = [
     "UPDATE orders SET status = 'PAID', named = 1 WHERE id = 1",
     "UPDATE orders SET status = 'FAILED', final_at = 5, due_at = NULL WHERE id = 1",
     "UPDATE orders SET status = 'FAILED', final_at = 5 WHERE id = 2",
+    "UPDATE orders SET ask_since = 5, due_at = 6 WHERE id = 2",
+    "UPDATE accounts SET saldo = 5 WHERE id = 'key1'",
     "UPDATE orders SET status = 'REFUNDED', final_at = 6, due_at = 7 WHERE id = 2",
     "UPDATE orders SET status = 'SUCCESS', named = 1 WHERE id = 3",
     "UPDATE deliveries SET state = 'dead', next_at = NULL",
@@ -159,6 +165,7 @@ def test_every_table_is_strict(database: sqlite3.Connection) -> None:
     tables = dict(rows.fetchall())
     assert set(tables) == {
         "meta",
+        "accounts",
         "resellers",
         "reseller_keys",
         "orders",

@@ -1,0 +1,222 @@
+"""What every journal does with what a reseller is told, and with callbacks of unknown orders."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.domain.delivery import Delivery, DeliveryState
+from gateway.store import Busy, Entry, Record, Store
+from tests.store.journals import T0, message, place, tell
+
+pytestmark = pytest.mark.timeout(30)
+
+
+class OddError(Exception):
+    """Something a decision raises."""
+
+
+# the outbox
+
+
+async def test_a_newer_message_takes_the_place_of_what_was_not_told(store: Store) -> None:
+    ours, theirs = await place(store), await place(store, "A2")
+    first = await tell(store, ours, message("FAILED"))
+    untouched = await tell(store, theirs, message("FAILED"))
+    second = await tell(store, ours, message("SUCCESS"))
+    old, new = await store.delivery(first), await store.delivery(second)
+    assert old is not None
+    assert new is not None
+    assert (old.state, old.next_at) == (DeliveryState.SUPERSEDED, None)
+    assert (new.state, new.message.status) == (DeliveryState.DUE, "SUCCESS")
+    due = await store.due_deliveries(T0, 9, Busy())
+    assert [d.id for d in due] == [untouched, second]
+
+
+@pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.DEAD])
+async def test_what_was_told_or_is_dead_stays_so(store: Store, state: DeliveryState) -> None:
+    placed = await place(store)
+    first = await tell(store, placed, message("FAILED"))
+    await store.change_delivery(
+        first, lambda d: replace(d, state=state, next_at=None), Entry(T0, "told", "x")
+    )
+    await tell(store, placed, message("SUCCESS"))
+    old = await store.delivery(first)
+    assert old is not None
+    assert old.state is state
+
+
+async def test_a_change_without_a_message_leaves_the_outbox_alone(store: Store) -> None:
+    placed = await place(store)
+    first = await tell(store, placed, message())
+    await store.change_order(placed.id, lambda before: Record(order=before))
+    kept = await store.delivery(first)
+    assert kept is not None
+    assert kept.state is DeliveryState.DUE
+
+
+async def test_due_deliveries_come_longest_due_first_without_the_busy(store: Store) -> None:
+    hosts = ["a:80", "b:80", "a:80", "c:80"]
+    whose = ["toko", "toko", "warung", "warung"]
+    placed = [await place(store, f"A{n}", reseller=code) for n, code in enumerate(whose)]
+    ids = [
+        await tell(store, o, message(host=host), at=T0 + at)
+        for o, host, at in zip(placed, hosts, (3, 1, 1, 9), strict=True)
+    ]
+
+    async def due(now: int, limit: int = 9, **busy: Any) -> list[int]:
+        if "orders" in busy:
+            busy["orders"] = {placed[n].id for n in busy["orders"]}
+        return [ids.index(d.id) for d in await store.due_deliveries(now, limit, Busy(**busy))]
+
+    assert await due(T0) == []
+    assert await due(T0 + 8) == [1, 2, 0]
+    assert await due(T0 + 8, limit=2) == [1, 2]
+    assert await due(T0 + 9, hosts=("a:80",)) == [1, 3]
+    assert await due(T0 + 9, orders=(1, 3)) == [2, 0]
+    assert await due(T0 + 9, resellers={"toko"}) == [2, 3]
+    assert await due(T0 + 9, limit=1, resellers=["warung"], hosts=("b:80",)) == [0]
+    assert await due(T0 + 9, orders=(1,), hosts=("c:80", "a:80")) == []
+    assert await due(T0 + 9, resellers=("toko", "warung")) == []
+
+
+async def test_a_delivery_changes_by_what_it_is_now_with_a_step_for_its_order(
+    store: Store,
+) -> None:
+    placed = await place(store)
+    first = await tell(store, placed, message())
+
+    def later(before: Delivery) -> Delivery:
+        return replace(
+            before, attempts=before.attempts + 1, next_at=T0 + 60, last_result="HTTP 500"
+        )
+
+    written = await store.change_delivery(first, later, Entry(T0 + 1, "told", "HTTP 500"))
+    assert written == await store.delivery(first)
+    assert (written.attempts, written.next_at, written.last_result) == (1, T0 + 60, "HTTP 500")
+    assert (await store.timeline(placed.id))[-1] == Entry(T0 + 1, "told", "HTTP 500")
+
+
+async def test_the_request_of_a_delivery_never_changes(store: Store) -> None:
+    placed = await place(store)
+    first = await tell(store, placed, message())
+    await store.change_delivery(
+        first,
+        lambda d: replace(d, message=message("FAILED"), reseller="warung"),
+        Entry(T0, "told", "x"),
+    )
+    kept = await store.delivery(first)
+    assert kept is not None
+    assert (kept.message, kept.reseller) == (message(), "toko")
+
+
+async def test_a_delivery_whose_decision_raises_stays_and_leaves_no_step(store: Store) -> None:
+    placed = await place(store)
+    first = await tell(store, placed, message())
+    steps = await store.timeline(placed.id)
+
+    def decide(before: Delivery) -> Delivery:
+        raise OddError(before.id)
+
+    with pytest.raises(OddError):
+        await store.change_delivery(first, decide, Entry(T0, "told", "x"))
+    kept = await store.delivery(first)
+    assert kept is not None
+    assert kept.state is DeliveryState.DUE
+    assert await store.timeline(placed.id) == steps
+
+
+async def test_a_delivery_is_resent_with_its_whole_schedule_before_it(store: Store) -> None:
+    placed = await place(store)
+    first = await tell(store, placed, message())
+
+    def die(before: Delivery) -> Delivery:
+        dead = replace(before, state=DeliveryState.DEAD, next_at=None, attempts=14)
+        return replace(dead, done_at=T0 + 1, last_result="HTTP 500")
+
+    await store.change_delivery(first, die, Entry(T0 + 1, "not_told", "x"))
+    resent = await store.resend_delivery(first, T0 + 9, Entry(T0 + 9, "resent", "by hand"))
+    assert resent is not None
+    assert resent == await store.delivery(first)
+    assert (resent.state, resent.attempts, resent.next_at, resent.done_at) == (
+        DeliveryState.DUE,
+        0,
+        T0 + 9,
+        None,
+    )
+    assert resent.message == message()
+    assert (await store.timeline(placed.id))[-1] == Entry(T0 + 9, "resent", "by hand")
+
+
+async def test_an_older_delivery_is_not_resent_after_a_newer(store: Store) -> None:
+    ours, theirs = await place(store), await place(store, "A2")
+    first = await tell(store, ours, message("SUCCESS"))
+    second = await tell(store, ours, message("REFUNDED"))
+    await tell(store, theirs, message())  # newer, but of another order
+    old, steps = await store.delivery(first), await store.timeline(ours.id)
+    assert await store.resend_delivery(first, T0 + 9, Entry(T0, "resent", "x")) is None
+    assert await store.delivery(first) == old
+    assert await store.timeline(ours.id) == steps
+    assert await store.resend_delivery(second, T0 + 9, Entry(T0, "resent", "x")) is not None
+
+
+async def test_a_delivery_is_not_resent_beside_a_newer_of_the_same_moment(store: Store) -> None:
+    """What it is compared with is what is, not what was when the operator asked."""
+    placed = await place(store)
+    first = await tell(store, placed, message("SUCCESS"))
+    newer = Record(order=placed, message=message("REFUNDED"), tell_at=T0)
+    _, resent = await asyncio.gather(
+        store.change_order(placed.id, lambda _: newer),
+        store.resend_delivery(first, T0 + 9, Entry(T0, "resent", "x")),
+    )
+    assert resent is None
+    due = await store.due_deliveries(T0 + 9, 9, Busy())
+    assert [d.message.status for d in due] == ["REFUNDED"]
+
+
+async def test_a_delivery_that_was_just_resent_gives_way_to_a_newer(store: Store) -> None:
+    placed = await place(store)
+    first = await tell(store, placed, message("SUCCESS"))
+    newer = Record(order=placed, message=message("REFUNDED"), tell_at=T0)
+    resent, _ = await asyncio.gather(
+        store.resend_delivery(first, T0 + 9, Entry(T0, "resent", "x")),
+        store.change_order(placed.id, lambda _: newer),
+    )
+    assert resent is not None
+    due = await store.due_deliveries(T0 + 9, 9, Busy())
+    assert [d.message.status for d in due] == ["REFUNDED"]
+
+
+async def test_deliveries_are_listed_newest_first(store: Store) -> None:
+    ours, theirs = await place(store), await place(store, "A2")
+    ids = [await tell(store, o, message()) for o in (ours, theirs, ours)]
+    listed = await store.deliveries()
+    assert [d.id for d in listed] == ids[::-1]
+    assert [d.id for d in await store.deliveries(limit=1)] == [ids[2]]
+    assert [d.id for d in await store.deliveries(order_id=ours.id)] == [ids[2], ids[0]]
+    superseded = await store.deliveries(state=DeliveryState.SUPERSEDED)
+    assert [d.id for d in superseded] == [ids[0]]
+    assert await store.delivery(999) is None
+
+
+# callbacks whose order is not known
+
+
+async def test_a_callback_is_kept_once_until_it_is_done_with(store: Store) -> None:
+    await store.keep_callback("toko-9", "status=SUCCESS", T0 + 5)
+    await store.keep_callback("toko-9", "status=SUCCESS", T0 + 9)
+    await store.keep_callback("toko-9", "status=REFUNDED", T0 + 1)
+    assert await store.waiting_callbacks(T0, 9) == []
+    first, second = await store.waiting_callbacks(T0 + 5, 9)
+    assert (first.query, first.received_at) == ("status=REFUNDED", T0 + 1)
+    assert (second.upstream_trx_id, second.query, second.received_at) == (
+        "toko-9",
+        "status=SUCCESS",
+        T0 + 5,
+    )
+    assert await store.waiting_callbacks(T0 + 5, 1) == [first]
+    await store.put_off_callback(first.id, T0 + 60)
+    assert await store.waiting_callbacks(T0 + 59, 9) == [second]
+    await store.put_off_callback(second.id, None)
+    assert [c.id for c in await store.waiting_callbacks(T0 + 60, 9)] == [first.id]
