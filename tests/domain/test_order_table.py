@@ -14,8 +14,9 @@ nothing with the code's own. A cell says what becomes of the order:
     expired      FAILED, EXPIRED
     !            behind any of these (or alone for `.`): the operator is alerted
 
-The final orders here are in doubt: a look-up is owed since something was called back. So a look-up
-that moves nothing is an alert, too: what was called back is not confirmed.
+A final order stands here twice: in doubt, so that a look-up is owed since something was called
+back, and one that moves nothing is an alert, for what was called back is not confirmed; and
+without a doubt.
 """
 
 from dataclasses import dataclass
@@ -43,6 +44,10 @@ STANDING: dict[str, Order] = {
     "partial": final(Status.PARTIAL_SUCCESS, due_at=NOW, ask_since=NOW - 10 * S),
     "failed": final(Status.FAILED, due_at=NOW, ask_since=NOW - 10 * S),
     "refunded": final(Status.REFUNDED, due_at=NOW, ask_since=NOW - 10 * S),
+    "success, no doubt": final(Status.SUCCESS),
+    "partial, no doubt": final(Status.PARTIAL_SUCCESS),
+    "failed, no doubt": final(Status.FAILED),
+    "refunded, no doubt": final(Status.REFUNDED),
 }
 
 COLUMNS: tuple[Status | Silence, ...] = (
@@ -124,6 +129,26 @@ TABLE = {
  callback   !       .       .     .      .        !       ?         ?         ?
  lookup     !       !       !     !      !        !       !         later     later
 """,
+    "success, no doubt": """
+ reply      .       .       .     ?!     ?        ?!      .         .         .
+ callback   .       .       .     ?!     ?        ?!      ?         ?         ?
+ lookup     .       .       .     =!     =!       =!      .         .         .
+""",
+    "partial, no doubt": """
+ reply      ?!      .       .     ?!     ?        .       .         .         .
+ callback   ?!      .       .     ?!     ?        .       ?         ?         ?
+ lookup     =!      .       .     =!     =!       .       .         .         .
+""",
+    "failed, no doubt": """
+ reply      ?!      ?       ?     .      .        ?!      .         .         .
+ callback   ?!      ?       ?     .      .        ?!      ?         ?         ?
+ lookup     =!      .       .     .      .        =!      .         .         .
+""",
+    "refunded, no doubt": """
+ reply      !       .       .     .      .        !       .         .         .
+ callback   !       .       .     .      .        !       ?         ?         ?
+ lookup     !       .       .     .      .        !       .         .         .
+""",
 }
 
 
@@ -162,7 +187,7 @@ def test_the_table_is_complete() -> None:
         for verdict in (*Status, *Silence)
     }
     assert cells == wanted
-    assert len(CASES) == len(wanted) == 13 * 3 * 9
+    assert len(CASES) == len(wanted) == 17 * 3 * 9
     assert {order.status for order in STANDING.values()} == set(Status)
 
 
