@@ -164,7 +164,7 @@ class House:
     async def add(self, code: str = RESELLER, **values: Any) -> str:
         """Add a reseller; returns the key."""
         values = {"upstream_key": f"upstream-key-of-{code}", **values}
-        made = await self.gateway.desk.reseller_add(code, **values)
+        made = await self.gateway.desk.resellers.add(code, **values)
         self.keys[code] = made["key"]
         self.secrets |= {made["key"], values["upstream_key"] or made["key"]}
         return self.keys[code]
@@ -179,13 +179,12 @@ class House:
     async def becomes(self, status: str, name: str = "toko-T1") -> dict[str, Any]:
         """Wait until the journal holds this status of an order; returns the order."""
 
-        async def look() -> dict[str, Any] | None:
+        async def look() -> dict[str, Any]:
             shown = await self.shown(name)
-            return shown if shown["status"] == status else None
+            return shown if shown["status"] == status else {}
 
-        shown = await eventually(look)
-        assert shown is not None
-        return shown
+        found: dict[str, Any] = await eventually(look)
+        return found
 
     async def orders(self) -> list[dict[str, Any]]:
         return await self.gateway.desk.order_list(limit=_MAX_ORDERS)
@@ -228,13 +227,16 @@ class House:
         if self._stopped:
             return
         self._stopped = True
-        orders = await self.gateway.store.orders(OrderFilter(limit=_MAX_ORDERS))
-        tokens = {self.token(order.upstream_trx_id).partition(".")[0] for order in orders}
-        await self._client.close()
-        await self.gateway.stop()
+        tokens: set[str] = set()
+        try:
+            orders = await self.gateway.store.orders(OrderFilter(limit=_MAX_ORDERS))
+            tokens = {self.token(order.upstream_trx_id).partition(".")[0] for order in orders}
+        finally:
+            await self._client.close()
+            await self.gateway.stop()
         for secret in self.secrets | tokens:
             assert secret not in self.log.text
-        assert self.errors_expected or not self.log.errors()
+        assert self.errors_expected or self.log.errors() == []
 
 
 class OpenHouse(Protocol):
@@ -267,7 +269,7 @@ async def open_houses(folder: Path, log: LogLines) -> AsyncIterator[OpenHouse]:
             house = House(Gateway(settings, journal, clock), journal.vault, clock, log)
             stack.push_async_callback(house.stop)
             await house.start()
-            if not await house.gateway.desk.reseller_list():
+            if not await house.gateway.desk.resellers.show_all():
                 await house.add(**(reseller or {}))
             return house
 

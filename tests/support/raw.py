@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 _LINGER_NOT = struct.pack("ii", 1, 0)
@@ -53,17 +53,24 @@ Script = Callable[[int, bytes], bytes | None]
 class RawUpstream:
     """Keeps the head of every request; `script` gives the bytes of each answer.
 
-    The script is asked with the request's number, from 0, and its head. None hangs up: with a
-    reset where `resets` is set, else politely. What it gives may be half an answer.
+    The script is asked with the request's number, from 0, and its head. None hangs up. What it
+    gives may be half an answer.
+
+    Attributes:
+        resets: it hangs up with a reset, and not politely.
+        hangs_up: it hangs up after each answer.
+        goes_on: answers wait for this event.
     """
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.resets = False
+        self.hangs_up = False
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
         self.heads: list[bytes] = []
         self.connections = 0
         self.port = 0
-        self.wait: Callable[[int], Awaitable[None]] | None = None
         self._serving: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     @property
@@ -78,13 +85,14 @@ class RawUpstream:
                 head = await reader.readuntil(_END_OF_HEAD)
                 self.heads.append(head)
                 number = len(self.heads) - 1
-                if self.wait is not None:
-                    await self.wait(number)
+                await self.goes_on.wait()
                 answer = self.script(number, head)
                 if answer is None:
                     break
                 writer.write(answer)
                 await writer.drain()
+                if self.hangs_up:
+                    break
         if self.resets:
             raw: socket.socket = writer.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
@@ -93,6 +101,7 @@ class RawUpstream:
             await writer.wait_closed()
 
     async def stop(self) -> None:
+        self.goes_on.set()
         for writer in self._serving.values():
             writer.transport.abort()
         await asyncio.gather(*(task for task in self._serving if task is not None))
@@ -101,7 +110,7 @@ class RawUpstream:
 @asynccontextmanager
 async def raw_upstream(script: Script) -> AsyncIterator[RawUpstream]:
     fake = RawUpstream(script)
-    server = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(fake.serve, "127.0.0.1", 0, backlog=1000)
     fake.port = server.sockets[0].getsockname()[1]
     try:
         yield fake

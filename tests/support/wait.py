@@ -4,22 +4,18 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 _LOOK_EVERY_S = 0.01
 
 
-async def eventually(
-    look: Callable[[], Awaitable[T]] | Callable[[], T], within_s: float = 8.0
-) -> T:
+async def eventually(look: Callable[[], Any], within_s: float = 8.0) -> Any:
     """Look again and again until what is seen is true; returns it, fails after `within_s`."""
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + within_s
     while True:
-        looked = look()
-        seen: T = await looked if isinstance(looked, Awaitable) else looked
+        seen = look()
+        seen = await seen if isinstance(seen, Awaitable) else seen
         if seen:
             return seen
         assert loop.time() < give_up_at, f"not within {within_s} s; last seen: {seen!r}"

@@ -223,7 +223,7 @@ async def test_a_saldo_belongs_to_its_upstream_key(house: House, upstream: FakeU
     await house.order("1", "1")
     await house.add("kios")
     assert "saldo" not in await house.order("1", None, reseller="kios")
-    await house.gateway.desk.reseller_set("toko", upstream_key="another-upstream-key")
+    await house.gateway.desk.resellers.change("toko", upstream_key="another-upstream-key")
     assert await house.order("1", "1") == "R#1 S1_1187.1, status SUCCESS. a"
 
 

@@ -244,7 +244,7 @@ async def test_a_suspended_reseller_gets_an_error_and_what_it_ordered_goes_on(
 ) -> None:
     house = await open_house(upstream.url, recheck={"schedule_s": [60]})
     await house.order("1", callback_url=panel.url)
-    await house.gateway.desk.reseller_set("toko", suspended=True)
+    await house.gateway.desk.resellers.change("toko", suspended=True)
     said = "RESELLER_SUSPENDED - Akun reseller sedang tidak dapat bertransaksi, hubungi operator."
     for version in (1, 2, 3):
         for trx_id in ("1", "2"):
@@ -256,7 +256,7 @@ async def test_a_suspended_reseller_gets_an_error_and_what_it_ordered_goes_on(
     assert len(await house.orders()) == 1
     assert await house.call_back("SUCCESS", "toko-1") == 200
     await eventually(lambda: panel.statuses == ["SUCCESS"])
-    await house.gateway.desk.reseller_set("toko", suspended=False)
+    await house.gateway.desk.resellers.change("toko", suspended=False)
     assert ", status SUCCESS. " in await house.order("1")
 
 
