@@ -206,7 +206,8 @@ async def test_every_order_is_answered_in_time_while_the_upstream_hangs(
         upstream={"max_in_flight": 2},
     )
     never = asyncio.Event()
-    upstream.order = upstream.look_up = after(never, says(SUCCESS))
+    upstream.order = after(never, says(SUCCESS))
+    upstream.look_up = after(never, invoice("SUCCESS", "Budi"))
     loop = asyncio.get_running_loop()
 
     async def timed(asking: Awaitable[str]) -> str:
