@@ -367,23 +367,18 @@ async def test_a_path_that_can_not_be_opened_is_refused_with_its_name(
     assert where in str(raised.value)
 
 
-async def test_one_file_has_one_lock_through_whatever_name(path: Path, tmp_path: Path) -> None:
+async def test_one_file_has_one_lock_through_whatever_name(
+    store: SqliteStore, path: Path, tmp_path: Path
+) -> None:
     folder, link = tmp_path / "etc", tmp_path / "link.db"
     folder.mkdir()
     link.symlink_to(path)
     (folder / "linked").symlink_to(tmp_path)
-    spellings = [link, folder / "linked" / "link.db", folder / ".." / path.name]
-    store = await open_journal(path)
     store.announce({"control": "sock"})
-    for name in spellings:
+    for name in (link, folder / "linked" / "link.db", folder / ".." / path.name):
         with pytest.raises(JournalInUse, match=str(os.getpid())):
-            await open_store(name)
+            await (await open_store(name)).close()
         assert running_gateway(name) == {"pid": str(os.getpid()), "control": "sock"}
-    await store.close()
-    store = await open_store(link)
-    with pytest.raises(JournalInUse):
-        await open_store(path)
-    await store.close()
     assert not link.with_name("link.db.lock").exists()
 
 
