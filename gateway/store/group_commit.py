@@ -64,16 +64,18 @@ class Writer:
         return await future
 
     async def _drain(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            works = [work for work, _ in batch]
-            try:
-                results = await self._thread.run(partial(_commit, works=works))
-            except Exception as error:  # noqa: BLE001  every waiter must hear, whatever it was
-                results = [_unavailable(error)] * len(batch)
-            for (_, future), result in zip(batch, results, strict=True):
-                _tell(future, result)
-        self._draining = None
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+                works = [work for work, _ in batch]
+                try:
+                    results = await self._thread.run(partial(_commit, works=works))
+                except Exception as error:  # noqa: BLE001  every waiter must hear, whatever it was
+                    results = [_unavailable(error)] * len(batch)
+                for (_, future), result in zip(batch, results, strict=True):
+                    _tell(future, result)
+        finally:
+            self._draining = None  # whatever happened, the next writer begins anew
 
     async def finish(self) -> None:
         """Wait until nothing is being written."""

@@ -105,6 +105,14 @@ def test_a_failed_line_with_another_code_proves_nothing_but_the_balance(code: st
         assert line is None
 
 
+@pytest.mark.parametrize("code", UNCERTAIN)
+def test_an_uncertain_code_in_a_failed_line_proves_nothing_in_any_case_of_letters(
+    code: str,
+) -> None:
+    for note in (code.lower(), f"Error: {code.title()}", f"x{code}x", f"INVALID_USER_ID {code}"):
+        assert proof(text(FAILED_LINE.format(note))) is Silence.NO_ANSWER
+
+
 @pytest.mark.parametrize(
     "note", ["Produk gangguan", "RefId: ML_1680405885_1234", "Id salah", "x - y", ""]
 )

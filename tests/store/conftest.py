@@ -1,5 +1,6 @@
 """Fixtures: a fresh journal of each backend."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,4 +22,5 @@ async def store(journal: Path) -> AsyncIterator[Store]:
     """An open journal with two resellers."""
     opened = await open_journal(journal)
     yield opened
-    await opened.close()
+    async with asyncio.timeout(10):
+        await opened.close()

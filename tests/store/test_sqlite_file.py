@@ -47,7 +47,8 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
     opened = await open_sqlite(path)
     await opened.put_resellers([reseller()], [account(ACCOUNTS[0])])
     yield opened
-    await opened.close()
+    async with asyncio.timeout(10):
+        await opened.close()
 
 
 async def on_writer(store: SqliteStore, sql: str) -> Any:
