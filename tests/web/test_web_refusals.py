@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import FakeUpstream, House, OpenHouse, Panel, eventually, says
+from tests.support import FakeUpstream, House, OpenHouse, Panel, eventually, reserved_port, says
 
 INVALID = "INVALID_PARAMETER - "
 BAD_TRX_ID = (
@@ -176,18 +176,20 @@ async def test_a_good_order_after_a_bad_one_with_its_trx_id_is_a_duplicate(
         "javascript:alert(1)",
         "https://panel.example/" + "a" * 2000,
         "http://127.0.0.1:{port}/x",
+        "http://localhost:{port}/x",
         "http://127.0.0.1:{admin}/x",
     ],
 )
 async def test_a_bad_callback_url_is_journaled_as_failed(
     open_house: OpenHouse, upstream: FakeUpstream, panel: Panel, url: str
 ) -> None:
-    house = await open_house(
-        upstream.url,
-        reseller={"callback_url": panel.url},
-        admin={"listen": "127.0.0.1:18091"} if "{admin}" in url else {},
-    )
-    url = url.format(port=house.port, admin=18091)
+    with reserved_port() as admin:
+        house = await open_house(
+            upstream.url,
+            reseller={"callback_url": panel.url},
+            admin={"listen": f"127.0.0.1:{admin}"},
+        )
+    url = url.format(port=house.port, admin=admin)
     said = (
         "R#T1 S1_1187.123456789, status FAILED. INVALID_CALLBACK_URL - Callback url tidak valid."
     )
