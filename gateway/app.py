@@ -23,7 +23,7 @@ from gateway.flow.intake import Bounds, Intake
 from gateway.flow.recheck import Recheck
 from gateway.flow.relay import Relay
 from gateway.flow.settlement import Settlement
-from gateway.flow.submission import Limits, Submission
+from gateway.flow.submission import Manner, Submission
 from gateway.log import get_logger
 from gateway.protocol.callback import host_of
 from gateway.store import JournalInUse, Store
@@ -129,14 +129,14 @@ class Gateway:
             self.directory,
             clock,
             rules=rules_of(settings),
-            tell_after_s=settings.delivery.schedule_s[0],
+            tell_schedule_s=settings.delivery.schedule_s,
         )
-        limits = Limits(
+        manner = Manner(
             unreachable_s=settings.upstream.unreachable_s,
             max_in_flight=settings.upstream.max_in_flight,
             public_url=settings.server.public_url,
         )
-        submission = Submission(self._upstream, self.settlement, self.directory, vault, limits)
+        submission = Submission(self._upstream, self.settlement, self.directory, vault, manner)
         self.recheck = Recheck(
             store, self._upstream, self.settlement, submission, self.directory, clock=clock
         )
@@ -208,8 +208,9 @@ class Gateway:
         """Take over what can change while the gateway runs, and say what needs a new start."""
         changed = _changed(self.settings, settings)
         self.settlement.rules = rules_of(settings)
-        self.settlement.tell_after_s = settings.delivery.schedule_s[0]
+        self.settlement.tell_schedule_s = settings.delivery.schedule_s
         self.intake.bounds = bounds_of(settings)
+        self.account.timeout_s = settings.server.reply_timeout_s
         self.relay.schedule_s = settings.delivery.schedule_s
         self.relay.per_host = settings.delivery.per_host
         self.gate.trusted_proxies = tuple(settings.server.trusted_proxies)
@@ -251,7 +252,7 @@ class Gateway:
         await asyncio.gather(*self._workers, return_exceptions=True)
         await asyncio.gather(
             self.intake.finish(self.settings.server.reply_timeout_s),
-            self.account.finish(_LAST_WORDS_S),
+            self.account.finish(self.settings.server.reply_timeout_s),
             self.recheck.finish(self.settings.server.reply_timeout_s),
             self.relay.finish(_LAST_WORDS_S),
         )

@@ -199,8 +199,8 @@ def _sheet(row: dict[str, Any]) -> str:
 def set_(code: str, config: Path | None, *, as_json: bool, **values: Any) -> None:  # noqa: ANN401
     """Change a reseller; what is not given stays.
 
-    An empty --callback-host "" or --allow-ip "" lifts the restriction, an empty --callback-url ""
-    removes the address.
+    A list is replaced, not added to: give every --allow-ip and --callback-host, the old ones too.
+    An empty one ("") lifts the restriction, an empty --callback-url "" removes the address.
     """
     given = _given(values)
     if not given:
@@ -309,7 +309,9 @@ def _table_of(file: Path, number: int, table: dict[str, Any]) -> dict[str, Any]:
         kind = _FILE_KEYS.get(name)
         if kind is None:
             fail(f"{file}: reseller {number}: there is no key {written}", 2)
-        if not isinstance(value, kind) or value == "-":
+        items = value if isinstance(value, list) else []
+        wrong_item = any(not isinstance(item, str) for item in items)
+        if not isinstance(value, kind) or value == "-" or wrong_item:
             fail(f"{file}: reseller {number}: {written}: wanted {_WANTED[kind]}", 2)
         values[_PLURALS.get(name, name)] = value
     if "code" not in values:

@@ -39,8 +39,6 @@ def serve(config: Path | None) -> None:
         fail(str(error), EXIT_CONFIGURATION)
     except (JournalInUse, JournalUnavailable) as error:
         fail(str(error))
-    except OSError as error:
-        fail(f"can not listen: {error.strerror or error}")
     except Exception as error:  # noqa: BLE001  a mistake of ours ends the process, with a clean log
         get_logger(__name__).critical("gateway.failed", exc_info=error)
         sys.exit(1)
@@ -65,7 +63,10 @@ async def _serve(settings: "Settings", config: Path | None) -> None:
     gateway = await Gateway.open(settings)
     loop.add_signal_handler(signal.SIGHUP, _reload, gateway, config)
     try:
-        await gateway.start()
+        try:
+            await gateway.start()
+        except OSError as error:
+            fail(f"can not listen: {error.strerror or error}")
         await _until_ended(gateway, ends)
     finally:
         await gateway.stop()

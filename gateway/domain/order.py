@@ -71,7 +71,7 @@ class Order:
         user_id: the first part of the destination, as last known.
         server_id: the second part, or None while unknown.
         said_dest: the destination as the upstream last wrote it in an order line.
-        account: under which upstream key it is bought, for ever; None where it was never sent.
+        account: its reseller's upstream key when it was placed, for ever; or None.
         callback_url: where its deliveries go, or None.
         callback_names: the parameters of the upstream's last callback in their order, or empty.
         status: what is true now, in the upstream's word.
@@ -348,8 +348,7 @@ def _heard(order: Order, evidence: Evidence, now: int, *, only_send: bool) -> Ch
     if Act.APPLY in act:
         return _become(order, evidence, now, alert=alert)
     if Act.ASK in act:
-        order = replace(order, ask_since=now, lookups=order.lookups if order.is_open else 0)
-        return Change(order=order, what=f"{said}: to be looked up", alert=alert)
+        return Change(order=_owe(order, now), what=f"{said}: to be looked up", alert=alert)
     return Change(order=order, what=f"{said}: changes nothing", alert=alert)
 
 
@@ -416,9 +415,14 @@ def _unsent(order: Order, evidence: Evidence, now: int, *, only_send: bool) -> C
 def _no_answer(order: Order, evidence: Evidence, now: int) -> Change:
     """Nothing was proved (T5): a look-up decides, also one that a final order was waiting for."""
     what = f"{evidence.source}: no proof of anything ({evidence.reason})"
-    if evidence.source is Source.CALLBACK:
-        order = replace(order, ask_since=now)
+    if evidence.source is Source.CALLBACK:  # whoever knows the token has seen the order
+        order = replace(_owe(order, now), named=True)
     return Change(order=replace(order, misses=0), what=what)
+
+
+def _owe(order: Order, now: int) -> Order:
+    """Ask at once, and from the schedule's beginning should that bring no answer."""
+    return replace(order, ask_since=now, lookups=0)
 
 
 def _not_found(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:

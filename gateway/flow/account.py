@@ -25,7 +25,7 @@ class Account:
         self._store = store
         self._upstream = upstream
         self._directory = directory
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._tasks = Tasks()
         self._asking: dict[str, asyncio.Task[str]] = {}
 
@@ -42,7 +42,7 @@ class Account:
             self._asking[reseller.code] = asking
             asking.add_done_callback(lambda _: self._asking.pop(reseller.code, None))
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self.timeout_s):
                 return await asyncio.shield(asking)
         except TimeoutError:
             raise Refused(Code.UPSTREAM_UNREACHABLE, _UNREACHABLE) from None

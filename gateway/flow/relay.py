@@ -142,7 +142,13 @@ class Relay:
             reason=told.reason,
         )
         if after.state is DeliveryState.DEAD:
-            log.warning("delivery.died", delivery=after.id, reseller=after.reseller)
+            metrics.alerts.inc()
+            log.warning(
+                "alert.raised",
+                delivery=after.id,
+                reseller=after.reseller,
+                text=f"delivery {after.id} of {after.message.status} is dead",
+            )
 
     async def finish(self, within_s: float) -> None:
         """Wait for attempts that are under way, at most this many seconds."""

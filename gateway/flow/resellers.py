@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.clock import Clock
+from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import NotDone
 from gateway.domain.reseller import parse_networks
 from gateway.flow.directory import Directory
@@ -16,7 +17,6 @@ from gateway.protocol.shown import when
 from gateway.store import AccountRow, KeyRow, ResellerRow, Store
 from gateway.vault import Vault, key_hint, new_reseller_key
 
-MS_PER_S = 1000
 MAX_KEY_CHARACTERS = 256
 DELIVERIES = ("toss",)  # the forms of deliveries that are spoken
 

@@ -5,13 +5,14 @@ alert and the saldo. What the evidence means is decided by `domain.order.apply`,
 is at that instant.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gateway import metrics
 from gateway.clock import Clock
-from gateway.domain.backoff import delay_ms
+from gateway.domain.backoff import MS_PER_S, delay_ms
 from gateway.domain.delivery import Message
-from gateway.domain.order import Change, Evidence, Order, Rules, Source, apply
+from gateway.domain.errors import JournalUnavailable
+from gateway.domain.order import Change, Evidence, Order, Rules, Silence, Source, apply
 from gateway.flow.directory import Directory
 from gateway.flow.worker import passed
 from gateway.log import get_logger
@@ -29,7 +30,12 @@ def _is_news(before: Order, change: Change, evidence: Evidence) -> bool:
     A panel that asks, or an upstream that calls back, a thousand times about the same thing must
     not fill the journal.
     """
-    if change.alert or change.send or evidence.verdict is not before.status:
+    if change.alert or change.send:
+        return True
+    if evidence.source is Source.LOOKUP and isinstance(evidence.verdict, Silence):
+        names = ("lookups", "misses", "ask_since")  # one that was planned, or told something
+        return any(getattr(before, name) != getattr(change.order, name) for name in names)
+    if evidence.verdict is not before.status:
         return True
     return evidence.source is Source.REPLY or any(
         getattr(before, name) != getattr(change.order, name) for name in _VISIBLE
@@ -52,7 +58,7 @@ class Settlement:
         directory: the resellers.
         clock: Unix milliseconds.
         rules: the times that decide.
-        tell_after_s: the wait before a message's first attempt, seconds.
+        tell_schedule_s: the waits before a message's attempts, seconds.
     """
 
     def __init__(
@@ -62,14 +68,14 @@ class Settlement:
         clock: Clock,
         *,
         rules: Rules,
-        tell_after_s: float,
+        tell_schedule_s: Sequence[float],
     ) -> None:
         self.rules = rules
         self.open_orders = 0
         self._store = store
         self._directory = directory
         self._clock = clock
-        self.tell_after_s = tell_after_s
+        self.tell_schedule_s = tell_schedule_s
         self._wake_recheck: Callable[[], None] = _nobody
         self._wake_relay: Callable[[], None] = _nobody
 
@@ -139,7 +145,7 @@ class Settlement:
 
     def tell_at(self, now: int) -> int:
         """Return when a message made now is first sent, Unix milliseconds."""
-        return now + delay_ms((self.tell_after_s,), 0)
+        return now + delay_ms(self.tell_schedule_s, 0)
 
     def _after(self, before: Order, change: Change, evidence: Evidence) -> None:
         """Do what follows from a change that is durable."""
@@ -161,6 +167,16 @@ class Settlement:
         if change.alert is not None:
             metrics.alerts.inc()
             log.warning("alert.raised", upstream_trx_id=order.upstream_trx_id, text=change.alert)
+
+    async def may_leave(self, order: Order) -> bool:
+        """Whether a send that had to wait for its turn may still leave (T6)."""
+        try:
+            current = await self._store.order(order.id)
+        except JournalUnavailable:
+            return False
+        begun_at = current.first_sent_at or 0
+        in_time = self._clock() < begun_at + self.rules.expire_s * MS_PER_S
+        return current.is_open and not current.named and in_time
 
     def ring(self, order: Order) -> None:
         """Wake who has something to do for this order now."""

@@ -34,8 +34,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How orders are sent: seconds that the unsent is tried for, and sends at the same time."""
+class Manner:
+    """How orders are sent.
+
+    Attributes:
+        unreachable_s: how long a send that provably did not leave is tried.
+        max_in_flight: sends at the same time; the others wait for their turn.
+        public_url: where the upstream calls back.
+    """
 
     unreachable_s: float
     max_in_flight: int
@@ -51,15 +57,15 @@ class Submission:
         settlement: Settlement,
         directory: Directory,
         vault: Vault,
-        limits: Limits,
+        manner: Manner,
     ) -> None:
         self.in_flight: set[int] = set()
         self._upstream = upstream
         self._settlement = settlement
         self._directory = directory
         self._vault = vault
-        self._limits = limits
-        self._slots = asyncio.Semaphore(limits.max_in_flight)
+        self._manner = manner
+        self._slots = asyncio.Semaphore(manner.max_in_flight)
 
     async def submit(self, order: Order) -> Told:
         """Send an order whose send has been begun in the journal, and settle what comes of it.
@@ -68,9 +74,13 @@ class Submission:
         """
         self.in_flight.add(order.id)
         try:
+            has_to_wait = self._slots.locked()
             async with self._slots:
                 passed("send.before")
-                evidence, line, said = await self._send(order)
+                if has_to_wait and not await self._settlement.may_leave(order):
+                    evidence, line, said = _silence(Silence.UNSENT, "its turn came too late")
+                else:
+                    evidence, line, said = await self._send(order)
                 passed("send.after")
             change = await self._settle(order.id, evidence, said)
         finally:
@@ -83,7 +93,7 @@ class Submission:
         if key is None:
             return _silence(Silence.UNSENT, "the order's upstream key is not known")
         token = self._vault.callback_token(order.upstream_trx_id)
-        callback_url = f"{self._limits.public_url}/callback/{token}"
+        callback_url = f"{self._manner.public_url}/callback/{token}"
         path = order_path(order, key, callback_url)
         try:
             reply = await self._connect_and_send(path, (key, token))
@@ -96,7 +106,7 @@ class Submission:
     async def _connect_and_send(self, path: str, secrets: tuple[str, ...]) -> Reply:
         """Send once; only what never left is tried again, for `unreachable_s` in all."""
         loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + self._limits.unreachable_s
+        give_up_at = loop.time() + self._manner.unreachable_s
         pause_s = _FIRST_PAUSE_S
         while True:
             try:

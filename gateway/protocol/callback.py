@@ -103,7 +103,7 @@ def toss_message(order: Order, saldo: int | None) -> Message | None:
 
 
 def _with_query(url: str, query: str) -> str:
-    """Append a query to an address, before its fragment and behind what it has already."""
+    """Append a query to an address, behind the one it has already; a fragment is dropped."""
     parts = urlsplit(url)
     before = quote(parts.query, safe=_URL_CHARACTERS)
     path = quote(parts.path, safe=_URL_CHARACTERS) or "/"

@@ -4,10 +4,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.domain.backoff import MS_PER_S
 from gateway.domain.delivery import Delivery
 from gateway.domain.order import Order
-
-MS_PER_S = 1000
 
 
 def when(at: int | None) -> str | None:

@@ -31,7 +31,8 @@ class Entry:
 
     Attributes:
         at: Unix milliseconds.
-        kind: what happened, one word: asked, sent, answered, called_back, looked_up, told, alert.
+        kind: what happened: asked, sending, answered, called_back, looked_up, decided, alert,
+            told, not_told, resent.
         text: what was said or done, without secrets.
     """
 

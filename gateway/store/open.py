@@ -1,13 +1,10 @@
 """Opens the journal that an address names. Here alone a backend is chosen."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 from gateway.store import JournalUnusable, Store
 from gateway.store.lock import read_lock
-from gateway.store.sqlite import open_sqlite
+from gateway.store.sqlite import open_sqlite, peek
 
 
 async def open_store(path: Path | None) -> Store:
@@ -37,13 +34,7 @@ def peek_meta(path: Path, key: str) -> bytes | None:
     """
     if not path.is_file():
         return None
-    address = f"file:{quote(str(one_name(path)))}?mode=ro"
-    try:
-        with closing(sqlite3.connect(address, uri=True)) as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    except sqlite3.Error:
-        return None
-    return None if row is None else bytes(row[0])
+    return peek(one_name(path), key)
 
 
 def one_name(path: Path) -> Path:

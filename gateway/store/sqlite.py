@@ -7,13 +7,15 @@ beside the file keeps every other process out.
 Only this package imports this module; its SQL is the only SQL of SQLite.
 """
 
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiosqlite
 
@@ -118,6 +120,16 @@ def _prepare_reader(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA query_only = ON")
 
 
+def peek(path: Path, key: str) -> bytes | None:
+    """Return what a journal keeps under a name, reading alone; None where it is not known."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    except sqlite3.Error:
+        return None
+    return None if row is None else bytes(row[0])
+
+
 class SqliteStore:
     """`gateway.store.Store` on one SQLite file."""
 
@@ -192,8 +204,8 @@ class SqliteStore:
         )
 
     async def due_orders(self, now: int, limit: int, skip: Collection[int]) -> list[Order]:
-        where = f"due_at <= ? AND id NOT IN ({_marks(skip)}) ORDER BY due_at LIMIT ?"
-        return await self._all_orders(where, [now, *skip, limit])
+        where = f"due_at <= ? AND id NOT IN {_LIST} ORDER BY due_at LIMIT ?"
+        return await self._all_orders(where, [now, _list(skip), limit])
 
     async def count_open(self) -> int:
         sql = "SELECT count(*) FROM orders WHERE final_at IS NULL"
@@ -211,11 +223,11 @@ class SqliteStore:
 
     async def due_deliveries(self, now: int, limit: int, busy: Busy) -> list[Delivery]:
         where = (
-            f"next_at <= ? AND order_id NOT IN ({_marks(busy.orders)})"
-            f" AND host NOT IN ({_marks(busy.hosts)})"
-            f" AND reseller NOT IN ({_marks(busy.resellers)}) ORDER BY next_at, id LIMIT ?"
+            f"next_at <= ? AND order_id NOT IN {_LIST} AND host NOT IN {_LIST}"
+            f" AND reseller NOT IN {_LIST} ORDER BY next_at, id LIMIT ?"
         )
-        values = [now, *busy.orders, *busy.hosts, *busy.resellers, limit]
+        lists = [_list(busy.orders), _list(busy.hosts), _list(busy.resellers)]
+        values = [now, *lists, limit]
         return await self._all_deliveries(where, values)
 
     async def _all_deliveries(self, where: str, values: Sequence[Any]) -> list[Delivery]:
@@ -317,6 +329,10 @@ class SqliteStore:
             for account in accounts:
                 sql = "INSERT INTO accounts (id, sealed) VALUES (?, ?) ON CONFLICT DO NOTHING"
                 connection.execute(sql, (account.id, account.sealed))
+            # All keys first, so that one may pass from a reseller to another.
+            for row in rows:
+                sql = "DELETE FROM reseller_keys WHERE reseller = ?"
+                connection.execute(sql, (row.code,))
             for row in rows:
                 _put_reseller(connection, row)
 
@@ -359,6 +375,14 @@ class SqliteStore:
         await self._reader.close()
         await self._writing_thread.close()
         self.lock.close()
+
+
+# One parameter for a whole list: their number in a statement has a limit.
+_LIST = "(SELECT value FROM json_each(?))"
+
+
+def _list(values: Collection[int] | Collection[str]) -> str:
+    return json.dumps(list(values))
 
 
 def _marks(values: Collection[Any]) -> str:
@@ -447,7 +471,6 @@ def _put_reseller(connection: sqlite3.Connection, row: ResellerRow) -> None:
         f" VALUES ({_marks(RESELLER_COLUMNS)}) ON CONFLICT (code) DO UPDATE SET {update}",
         reseller_values(row),
     )
-    connection.execute("DELETE FROM reseller_keys WHERE reseller = ?", (row.code,))
     for key in row.keys:
         connection.execute(
             f"INSERT INTO reseller_keys (reseller, {', '.join(KEY_COLUMNS)})"

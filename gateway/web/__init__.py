@@ -5,6 +5,7 @@ text        the text dialect
 callback    what the upstream calls back
 ops         health and metrics
 control     the operator's commands, on a socket of their own
+wire        the query as it came, and one-line answers
 gate        who asks, and from where
 listener    a port, and what a malformed request reads
 """

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from aiohttp import web
 
 from gateway import metrics
+from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, JournalUnavailable, Refused, explain
 from gateway.domain.order import Order
 from gateway.domain.reseller import Reseller
@@ -36,7 +37,6 @@ from gateway.web.wire import line, raw_query
 log = get_logger(__name__)
 
 _UNAVAILABLE = 503
-_MS_PER_S = 1000
 
 
 class TextDialect:
@@ -223,5 +223,5 @@ def _log(
         trx_id=trx_id if trx_id is None or is_identifier(trx_id) else "-",
         upstream_trx_id=f"{code}-{trx_id}" if known else None,
         outcome=outcome,
-        ms=round((time.monotonic() - began) * _MS_PER_S),
+        ms=round((time.monotonic() - began) * MS_PER_S),
     )

@@ -116,3 +116,21 @@ def test_a_look_up_right_after_one_that_a_panel_caused_keeps_the_pace() -> None:
     life.reply(Status.PENDING)
     life.after(1.5).lookup(Status.PENDING)
     assert life.order.due_at == life.now + 2 * S
+
+
+def test_a_doubt_about_an_old_order_is_asked_again_soon_when_nobody_answers() -> None:
+    life = Life(sent(sending=False, send_ended_at=T0 + S, named=True, lookups=9), now=LATER)
+    life.callback(Status.FAILED)
+    life.after(1).lookup(Silence.NO_ANSWER)
+    assert life.order.due_at is not None
+    assert life.order.due_at <= life.now + 5 * S, "not at the schedule's end"
+    assert life.order.ask_since == LATER
+
+
+def test_whoever_knows_the_token_has_seen_the_order() -> None:
+    life = Life()
+    life.callback(Silence.NO_ANSWER)
+    assert life.order.named
+    refused = life.after(1).reply(Status.FAILED, note="INSUFFICIENT_BALANCE - Dana")
+    assert life.order.is_open
+    assert not refused.tell

@@ -113,9 +113,10 @@ class Witness:
         if became and not before.is_open:
             assert evidence.source is Source.LOOKUP
         assert change.tell == (not order.is_open and (became or before.is_open))
-        if isinstance(evidence.verdict, Status) and not (
-            evidence.source is Source.REPLY and evidence.verdict is Status.FAILED
-        ):
+        refusal = evidence.source is Source.REPLY and evidence.verdict is Status.FAILED
+        if isinstance(evidence.verdict, Status) and not refusal:
+            self.was_named = True
+        if evidence.source is Source.CALLBACK:  # it came with the order's own token
             self.was_named = True
         assert order.named == self.was_named
 

@@ -277,9 +277,10 @@ async def test_a_second_gateway_on_the_same_journal_is_refused(office: Office) -
     second = office.begin_serving(**variables(elsewhere))
     assert await second.ended(ARRIVES_S) == 1
     (line,) = second.last_words().splitlines()
-    assert line.endswith(
-        f"gateway.db is in use by process {gateway.pid}: stop that one, or give this one its own storage.url"
+    said = (
+        f"gateway.db is in use by process {gateway.pid}: stop that one, or give this one its own"
     )
+    assert line.endswith(f"{said} storage.url")
     assert office.json("order", "list") == [], "the first one still answers its desk"
     await office.stop(gateway)
 

@@ -39,6 +39,13 @@ async def test_a_reseller_has_exactly_the_keys_that_were_written_last(store: Sto
     assert (await store.resellers())[0].keys == ()
 
 
+async def test_a_key_may_pass_from_a_reseller_to_another(store: Store) -> None:
+    one, two = key_row(b"one"), key_row(b"two")
+    await store.put_resellers([reseller(keys=(one,)), reseller("warung", keys=(two,))])
+    await store.put_resellers([reseller(keys=(two,)), reseller("warung", keys=(one,))])
+    assert [row.keys for row in await store.resellers()] == [(two,), (one,)]
+
+
 async def test_resellers_are_written_all_or_none(store: Store) -> None:
     before = await store.resellers()
     bad = reseller("UPPER")
