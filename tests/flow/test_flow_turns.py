@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.support import FakeUpstream, OpenHouse, after, says
+from tests.support import FakeUpstream, OpenHouse, after, eventually, says
 
 SUCCESS = "R#{trx_id} S1_1187.{user_id}, status SUCCESS. Budi . Sisa saldo 5"
 
@@ -16,8 +16,7 @@ async def test_a_send_whose_turn_comes_too_late_never_leaves(
         upstream.url, upstream={"max_in_flight": 1}, recheck={"expire_s": 0.5}
     )
     first = asyncio.create_task(house.order("A1"))
-    while not upstream.orders:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: upstream.orders)
     second = asyncio.create_task(house.order("A2"))
     await asyncio.sleep(0.8)
     gate.set()
