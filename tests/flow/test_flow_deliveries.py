@@ -314,6 +314,26 @@ async def test_one_host_gets_a_few_at_a_time_and_delays_nobody(
     await becomes(house, "delivered", 24)
 
 
+async def test_what_falls_due_together_goes_to_a_host_a_few_at_a_time(
+    open_house: OpenHouse, upstream: FakeUpstream, panel: Panel
+) -> None:
+    upstream.order = says(SUCCESS)
+    house = await open_house(
+        upstream.url,
+        delivery={"per_host": 3, "timeout_s": 30, "schedule_s": [3600]},
+        recheck={"schedule_s": [3600]},
+    )
+    await asyncio.gather(*(house.order(str(n), callback_url=panel.url) for n in range(12)))
+    gate = asyncio.Event()
+    panel.reply = answers(200, after=gate)
+    house.skip(3601)
+    await eventually(lambda: panel.now == 3)
+    await stays(lambda: panel.now, 3, 0.2)
+    gate.set()
+    await becomes(house, "delivered", 12)
+    assert panel.at_once == 3
+
+
 async def test_a_dead_host_delays_nobody_and_costs_nobody_an_attempt(
     calm: House, panel: Panel
 ) -> None:
