@@ -142,10 +142,6 @@ class Store(Protocol):
         """Change an order by a function of what it is now; returns what was written."""
         ...
 
-    async def add_entry(self, order_id: int, entry: Entry) -> None:
-        """Add a step to an order's timeline."""
-        ...
-
     async def order(self, order_id: int) -> Order:
         """Return the order with this number, which must be there."""
         ...

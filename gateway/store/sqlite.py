@@ -162,9 +162,6 @@ class SqliteStore:
 
         return await self._write(work)
 
-    async def add_entry(self, order_id: int, entry: Entry) -> None:
-        await self._write(lambda connection: _add_entries(connection, order_id, (entry,)))
-
     async def order(self, order_id: int) -> Order:
         return (await self._all_orders("id = ?", (order_id,)))[0]
 
