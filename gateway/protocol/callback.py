@@ -18,6 +18,7 @@ from gateway.protocol.words import plain, tame
 # Where there was no callback to copy the order of names from; product_price follows when known.
 NAMES = ("invoice_number", "trx_id", "status", "sn", "msg")
 _KNOWN = frozenset({*NAMES, "product_price"})
+_EVIDENCE = _KNOWN - {"msg"}  # msg may be cut at a raw `#`, and is never read
 
 # Left alone in the upstream's sample (contract §10); `quote` never encodes letters, digits,
 # `_.-~`.
@@ -48,7 +49,7 @@ def parse_callback(raw_query: str) -> Callback:
     if (
         status is not None
         and status in Status.__members__
-        and not (_KNOWN & (query.repeated | query.unreadable))
+        and not (_EVIDENCE & (query.repeated | query.unreadable))
     ):
         evidence = Evidence(
             source=Source.CALLBACK,

@@ -258,3 +258,11 @@ def test_what_is_delivered_can_be_read_as_a_callback() -> None:
     assert heard.evidence is not None
     assert (heard.evidence.note, heard.evidence.product_price) == (SN, 5)
     assert order().callback_url is not None
+
+
+@pytest.mark.parametrize("msg", ["msg=%FF", "msg=R&msg=R"])
+def test_what_its_msg_holds_takes_nothing_from_a_callback(msg: str) -> None:
+    query = f"invoice_number=I1&trx_id=toko-T1&status=SUCCESS&sn=Budi&{msg}"
+    evidence = parse_callback(query).evidence
+    assert evidence is not None
+    assert (evidence.verdict, evidence.note) == (Status.SUCCESS, "Budi")
