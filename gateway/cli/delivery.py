@@ -20,7 +20,7 @@ def delivery() -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @json_option
 @config_option
-def list_(config: Path | None, *, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401
+def list_(config: Path | None, *, as_json: bool, **wanted: Any) -> None:
     """List deliveries, newest first."""
     show(ask(config, "delivery.list", **wanted), as_json=as_json, table=_table)
 

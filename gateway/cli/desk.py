@@ -23,7 +23,7 @@ _WAIT_S: Final = 5.0  # for a gateway that is just starting or going down
 _PAUSE_S: Final = 0.1
 
 
-def ask(config: Path | None, command: str, **values: Any) -> Any:  # noqa: ANN401  plain data
+def ask(config: Path | None, command: str, **values: Any) -> Any:
     """Do one command at the desk and return its result; ends the process where it is not done."""
     from gateway.domain.errors import JournalUnavailable, NotDone
     from gateway.store import JournalInUse, JournalUnusable
@@ -72,7 +72,7 @@ async def _ask_here(settings: "Settings", command: str, values: dict[str, Any]) 
         await journal.store.close()
 
 
-def show(result: Any, *, as_json: bool, table: Callable[[Any], str]) -> None:  # noqa: ANN401
+def show(result: Any, *, as_json: bool, table: Callable[[Any], str]) -> None:
     """Print a result: as JSON, or as people read it."""
     if as_json:
         json.dump(result, sys.stdout, ensure_ascii=False, indent=2)

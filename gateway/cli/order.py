@@ -43,7 +43,7 @@ def order() -> None:
 @click.option("--before", "before_id", type=int, metavar="ID", help="Only older ones than this.")
 @json_option
 @config_option
-def list_(config: Path | None, *, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401
+def list_(config: Path | None, *, as_json: bool, **wanted: Any) -> None:
     """List orders, newest first."""
     wanted["statuses"] = list(wanted["statuses"])
     show(ask(config, "order.list", **wanted), as_json=as_json, table=_table)
@@ -95,7 +95,7 @@ def _sheet(row: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _shown(name: str, value: Any) -> str:  # noqa: ANN401
+def _shown(name: str, value: Any) -> str:
     return local_time(value) if name.endswith("_at") else str(value)
 
 

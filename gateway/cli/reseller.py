@@ -97,7 +97,7 @@ def reseller() -> None:
 @_values
 @click.option("--key", metavar="K", help="Take over a key that the reseller has already.")
 @config_option
-def add(code: str, config: Path | None, **values: Any) -> None:  # noqa: ANN401
+def add(code: str, config: Path | None, **values: Any) -> None:
     """Add a reseller and print its key, once.
 
     The key alone goes to stdout, everything else to stderr.
@@ -196,7 +196,7 @@ def _sheet(row: dict[str, Any]) -> str:
 @_values
 @json_option
 @config_option
-def set_(code: str, config: Path | None, *, as_json: bool, **values: Any) -> None:  # noqa: ANN401
+def set_(code: str, config: Path | None, *, as_json: bool, **values: Any) -> None:
     """Change a reseller; what is not given stays.
 
     A list is replaced, not added to: give every --allow-ip and --callback-host, the old ones too.

@@ -57,7 +57,7 @@ class Desk:
             "delivery.resend": self.delivery_resend,
         }
 
-    async def do(self, command: str, values: dict[str, Any]) -> Any:  # noqa: ANN401  plain data
+    async def do(self, command: str, values: dict[str, Any]) -> Any:
         """Do one command by its name.
 
         Raises:
@@ -69,7 +69,7 @@ class Desk:
         async with self._turn:  # two that read, decide and write at once would undo each other
             return await self._commands[command](**values)
 
-    async def order_list(self, **wanted: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    async def order_list(self, **wanted: Any) -> list[dict[str, Any]]:
         """List orders, newest first."""
         return [shown_order(order) for order in await self._store.orders(OrderFilter(**wanted))]
 

@@ -46,7 +46,7 @@ class Resellers:
         self._directory = directory
         self._clock = clock
 
-    async def add(self, code: str, **values: Any) -> dict[str, str]:  # noqa: ANN401
+    async def add(self, code: str, **values: Any) -> dict[str, str]:
         """Add a reseller; returns its code and key."""
         if await self._row(code) is not None:
             raise NotDone(f"reseller {code} exists already; `reseller set {code}` changes it")
@@ -174,7 +174,7 @@ class Resellers:
     def _hint(self, account: AccountRow) -> str:
         return key_hint(self._vault.unseal(account.sealed))
 
-    async def change(self, code: str, **values: Any) -> dict[str, Any]:  # noqa: ANN401
+    async def change(self, code: str, **values: Any) -> dict[str, Any]:
         """Change a reseller; what is not given stays."""
         row = await self._change(await self._known(code), values)
         return self._shown(row, await self._accounts())

@@ -92,7 +92,7 @@ def _make_private(folder: Path) -> None:
         raise PermissionError(f"{folder} is not this user's alone: remove it")
 
 
-async def call_desk(path: str, command: str, values: dict[str, Any]) -> Any:  # noqa: ANN401  plain data
+async def call_desk(path: str, command: str, values: dict[str, Any]) -> Any:
     """Have a running gateway do a command.
 
     Args:
