@@ -4,15 +4,18 @@ The HTTP that the upstream makes; when to call back is decided in `life`.
 """
 
 import asyncio
+from dataclasses import dataclass
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 from yarl import URL
 
+from gateway.sandbox.exchange import Signed
 from gateway.sandbox.ledger import Purchase
 from gateway.sandbox.options import SandboxOptions
 from gateway.sandbox.report import printable
 
 _ACKNOWLEDGED = 200
+_JSON = "application/json"
 _REPLY_LIMIT_BYTES = 4096
 
 
@@ -30,8 +33,15 @@ class CallbackSender:
         )
 
     def send(self, purchase: Purchase, target: URL) -> None:
-        """Start a callback; `target` is the whole URL and stays the same in every attempt."""
-        task = asyncio.create_task(self._repeat(purchase, target))
+        """Start a GET; `target` is the whole URL and stays the same in every attempt."""
+        self._start(_Callback(purchase, target, target.query["status"]))
+
+    def post(self, purchase: Purchase, target: URL, signed: Signed) -> None:
+        """Start a POST of a JSON body with its signature; both stay the same in every attempt."""
+        self._start(_Callback(purchase, target, "JSON", signed))
+
+    def _start(self, callback: "_Callback") -> None:
+        task = asyncio.create_task(self._repeat(callback))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -43,40 +53,57 @@ class CallbackSender:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._session.close()
 
-    async def _repeat(self, purchase: Purchase, target: URL) -> None:
+    async def _repeat(self, callback: "_Callback") -> None:
         for pause_s in (*self._options.callback_repeats_s, None):
-            if await self._attempt(purchase, target, pause_s):
-                purchase.callbacks_acknowledged += 1
+            if await self._attempt(callback, pause_s):
+                callback.purchase.callbacks_acknowledged += 1
                 return
             if pause_s is not None:
                 await asyncio.sleep(pause_s)
 
-    async def _attempt(self, purchase: Purchase, target: URL, pause_s: float | None) -> bool:
-        purchase.callback_attempts += 1
+    async def _attempt(self, callback: "_Callback", pause_s: float | None) -> bool:
+        callback.purchase.callback_attempts += 1
         answer: int | str
         try:
-            answer = await self._get(target)
+            answer = await self._call(callback)
         except (ClientError, TimeoutError, OSError) as error:
             answer = type(error).__name__
         if self._options.report is not None:
-            self._options.report(_told(purchase, target, answer, pause_s))
+            self._options.report(_told(callback, answer, pause_s))
         return answer == _ACKNOWLEDGED
 
-    async def _get(self, target: URL) -> int:
-        async with self._session.get(target, allow_redirects=False) as response:
+    async def _call(self, callback: "_Callback") -> int:
+        method, body, headers = "GET", None, {}
+        if callback.signed is not None:
+            method, body = "POST", callback.signed.body
+            headers = {"Content-Type": _JSON, "x-signature": callback.signed.signature}
+        async with self._session.request(
+            method, callback.target, data=body, headers=headers, allow_redirects=False
+        ) as response:
             # Read what is there, so that the connection can be used again.
             await response.content.read(_REPLY_LIMIT_BYTES)
             return response.status
 
 
-def _told(purchase: Purchase, target: URL, answer: int | str, pause_s: float | None) -> str:
+@dataclass(frozen=True, slots=True)
+class _Callback:
+    """One callback; `word` is what a report says of it."""
+
+    purchase: Purchase
+    target: URL
+    word: str
+    signed: Signed | None = None
+
+
+def _told(callback: _Callback, answer: int | str, pause_s: float | None) -> str:
     """One line about one attempt, without the URL's path: a secret token may stand in it."""
     if answer == _ACKNOWLEDGED:
         after = ""
     else:
         after = ", given up" if pause_s is None else f", again in {pause_s:g} s"
+    purchase, target = callback.purchase, callback.target
     line = (
-        f"callback {purchase.invoice_number} R#{purchase.trx_id or ''} {target.query['status']}"
+        f"callback {purchase.invoice_number} R#{purchase.trx_id or ''} {callback.word}"
         f" -> {target.host}:{target.port}: {answer}{after}"
     )
     return printable(line)

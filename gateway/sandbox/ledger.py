@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.sandbox.catalog import Product
+from gateway.sandbox.catalog import PRODUCTS, Product
 from gateway.sandbox.refusals import (
     API_KEY_NOT_FOUND,
     DUPLICATE_TRX_ID,
@@ -18,9 +18,12 @@ from gateway.sandbox.refusals import (
     INVOICE_NOT_FOUND,
     RefusedError,
 )
+from gateway.sandbox.traffic import Traffic
 
 OPENING_BALANCE_RP = 10_000_000
 """Rupiah on an account that is opened at first sight: a thousand orders of an unlisted product."""
+
+_UNSOLD_CODE = "S1_1187"
 
 
 class Status(StrEnum):
@@ -53,6 +56,23 @@ class Order:
     callback_url: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One callback that was begun, repeats of the same one not counted.
+
+    Attributes:
+        at: seconds of the ledger's clock.
+        status: the word that it says.
+        true: whether the books said the same then.
+        own: whether it names this purchase, and not a stranger's.
+    """
+
+    at: float
+    status: Status
+    true: bool
+    own: bool = True
+
+
 @dataclass(slots=True)
 class Purchase:
     """One thing bought. Money in whole Rupiah, times in seconds of the ledger's clock."""
@@ -64,6 +84,7 @@ class Purchase:
     status: Status
     history: list[tuple[float, Status]]
     returned_rp: int = 0
+    callbacks: list[Told] = field(default_factory=list)
     callback_attempts: int = 0
     callbacks_acknowledged: int = 0
 
@@ -129,8 +150,24 @@ class Account:
     plan: str
     balance_rp: int
     opened_at: float
+    opening_rp: int = 0
     by_trx_id: dict[str, Purchase] = field(default_factory=dict, repr=False)
     by_invoice: dict[str, Purchase] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What went through one account, in whole Rupiah, counted from its purchases."""
+
+    opening_rp: int
+    prices_rp: int
+    returned_rp: int
+    balance_rp: int
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the balance is what the purchases leave of the opening one."""
+        return self.opening_rp - self.prices_rp + self.returned_rp == self.balance_rp
 
 
 class Ledger:
@@ -140,12 +177,18 @@ class Ledger:
         clock: seconds since the epoch.
         accounts: apikey to opening balance in whole Rupiah; only these are known then. None: every
             apikey is known, and has OPENING_BALANCE_RP when it is first seen.
+
+    Attributes:
+        purchases: all of them, in the order of buying.
+        traffic: the order requests on the wire.
     """
 
     def __init__(
         self, clock: Callable[[], float], accounts: Mapping[str, int] | None = None
     ) -> None:
         self.purchases: list[Purchase] = []
+        self.traffic = Traffic(clock)
+        self._purchases_of: dict[str, list[Purchase]] = {}
         self._clock = clock
         self._open_to_all = accounts is None
         self._accounts: dict[str, Account] = {}
@@ -179,9 +222,42 @@ class Ledger:
         return self._order_requests[trx_id]
 
     def purchases_of(self, trx_id: str) -> list[Purchase]:
-        """What was bought under this trx_id, over all accounts."""
-        accounts = self._accounts.values()
-        return [a.by_trx_id[trx_id] for a in accounts if trx_id in a.by_trx_id]
+        """What was bought under this trx_id, over all accounts; twice is what must not be."""
+        return list(self._purchases_of.get(trx_id, ()))
+
+    def trx_ids(self) -> list[str]:
+        """Every trx_id that was ordered or bought, each once."""
+        return list({**self._order_requests, **self._purchases_of})
+
+    def accounts(self) -> list[Account]:
+        """Every account, in the order of opening."""
+        return list(self._accounts.values())
+
+    def money(self, apikey: str) -> Money:
+        """What went through an account; raises like `account`."""
+        account = self.account(apikey)
+        bought = account.by_invoice.values()
+        return Money(
+            opening_rp=account.opening_rp,
+            prices_rp=sum(purchase.price_rp for purchase in bought),
+            returned_rp=sum(purchase.returned_rp for purchase in bought),
+            balance_rp=account.balance_rp,
+        )
+
+    def age_s(self, purchase: Purchase) -> float:
+        """How long ago it was bought."""
+        return self._clock() - purchase.created_at
+
+    def tell(self, purchase: Purchase, told: Purchase) -> None:
+        """Take note of a callback about a purchase that tells what stands in `told`."""
+        own = told.invoice_number == purchase.invoice_number
+        true = own and told.status is purchase.status
+        purchase.callbacks.append(Told(self._clock(), told.status, true, own))
+
+    def unsold(self, account: Account, trx_id: str) -> Purchase:
+        """What an order of this trx_id would look like; it stands in no book."""
+        order = Order(trx_id, PRODUCTS[_UNSOLD_CODE], "123456789", "1234")
+        return Purchase(account, "", order, self._clock(), Status.PENDING, [])
 
     def by_invoice(self, account: Account, invoice_number: str) -> Purchase:
         """The account's own purchase of that invoice_number.
@@ -199,14 +275,24 @@ class Ledger:
         """The account's own purchase by either of its two names; raises like `by_invoice`."""
         return _found(account.by_invoice.get(name) or account.by_trx_id.get(name))
 
-    def buy(self, account: Account, order: Order, status: Status = Status.PENDING) -> Purchase:
+    def buy(
+        self,
+        account: Account,
+        order: Order,
+        status: Status = Status.PENDING,
+        *,
+        again: bool = False,
+    ) -> Purchase:
         """Take the price from the balance and write the purchase down.
+
+        With `again`, a used trx_id is bought once more; look-ups then still find its first
+        purchase, and `purchases_of` tells of both.
 
         Raises:
             RefusedError: DUPLICATE_TRX_ID or INSUFFICIENT_BALANCE; nothing has changed then.
         """
         price_rp = order.product.price_rp
-        if order.trx_id is not None and order.trx_id in account.by_trx_id:
+        if order.trx_id is not None and order.trx_id in account.by_trx_id and not again:
             raise RefusedError(DUPLICATE_TRX_ID)
         if price_rp > account.balance_rp:
             raise RefusedError(INSUFFICIENT_BALANCE)
@@ -216,7 +302,8 @@ class Ledger:
         account.balance_rp -= price_rp
         account.by_invoice[invoice_number] = purchase
         if order.trx_id is not None:
-            account.by_trx_id[order.trx_id] = purchase
+            account.by_trx_id.setdefault(order.trx_id, purchase)
+            self._purchases_of.setdefault(order.trx_id, []).append(purchase)
         self.purchases.append(purchase)
         return purchase
 
@@ -252,6 +339,7 @@ class Ledger:
             email=f"topupkuy{number}@topupkuy.id",
             plan="Platinum Member",
             balance_rp=balance_rp,
+            opening_rp=balance_rp,
             opened_at=self._clock(),
         )
         self._accounts[apikey] = account

@@ -2,7 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.sandbox.faults import Faults
+
+CallbackForm = Literal["text", "json", "both"]
+"""GET with a query, POST with signed JSON, or one after the other."""
 
 CALLBACK_REPEATS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Pauses between the attempts of one callback. The document gives no schedule: short at first, so
@@ -19,6 +25,17 @@ class SandboxOptions:
         slow_s: seconds until a slow order is answered.
         accounts: apikey to balance in whole Rupiah, and no other apikey is known. None: every
             apikey is.
+        faults: what goes wrong, how often, by which seed. The default is nothing.
+        latency_s: seconds that every answer to an order is held back.
+        early_s: seconds that an answer is held back where `callback-early` hits.
+        hold_s: seconds until the connection is closed where `held-reply` hits: more than its
+            client's time-out.
+        late_s: seconds after a purchase that look-ups do not find it where `lookup-late` hits:
+            less than what the gateway waits in `recheck.settle_s`.
+        race_s: seconds after a purchase in which another request buys again where `double-buy`
+            hits, unless the first is still unanswered: then it does as long as that lasts.
+        callbacks: the form of the callbacks to an order's own URL.
+        webhook: where every callback is also sent to as signed JSON. None: nowhere.
         callback_repeats_s: pauses in seconds between the attempts of a callback until one gets a
             200.
         callback_timeout_s: seconds for connecting, and for each wait for bytes.
@@ -30,6 +47,14 @@ class SandboxOptions:
     delay_s: float = 1.0
     slow_s: float = 20.0
     accounts: Mapping[str, int] | None = None
+    faults: Faults = field(default_factory=Faults)
+    latency_s: float = 0.0
+    early_s: float = 0.3
+    hold_s: float = 90.0
+    late_s: float = 5.0
+    race_s: float = 2.0
+    callbacks: CallbackForm = "text"
+    webhook: str | None = None
     callback_repeats_s: tuple[float, ...] = CALLBACK_REPEATS_S
     callback_timeout_s: float = 10.0
     clock: Callable[[], float] = time.time

@@ -7,6 +7,7 @@ from typing import Self
 from aiohttp import web
 
 from gateway.sandbox.callbacks import CallbackSender
+from gateway.sandbox.core import Upstream
 from gateway.sandbox.ledger import Ledger
 from gateway.sandbox.life import Lives
 from gateway.sandbox.options import SandboxOptions
@@ -33,12 +34,14 @@ class Sandbox:
         self._sender = CallbackSender(options)
         self._lives = Lives(self.ledger, self._sender, options)
         app = web.Application()
-        app.add_routes(Routes(self.ledger, self._lives, options).table())
+        app.add_routes(Routes(Upstream(self.ledger, self._lives, options)).table())
         self._runner = web.AppRunner(
             app,
             access_log=None,
             keepalive_timeout=_KEEP_ALIVE_S,
             shutdown_timeout=_SHUTDOWN_S,
+            # A client that goes away ends the wait for its answer: it is off the wire then.
+            handler_cancellation=True,
         )
 
     @classmethod

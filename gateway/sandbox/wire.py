@@ -5,9 +5,12 @@ sandbox is the other party, and a mistake in our own parsers must not be repeate
 tested with.
 """
 
+import hmac
 from datetime import UTC, datetime
+from hashlib import sha256
 from urllib.parse import quote, urldefrag
 
+import msgspec
 from yarl import URL
 
 from gateway.sandbox.ledger import Account, Purchase, Status
@@ -74,6 +77,12 @@ def status_line(purchase: Purchase) -> str:
     )
 
 
+def refusal_line(purchase: Purchase, note: str) -> str:
+    """The order's line with FAILED and this note, whatever became of the purchase."""
+    head, _, _ = order_line(purchase).partition(", status ")
+    return f"{head}, status FAILED. {note} . Sisa saldo {purchase.account.balance_rp}"
+
+
 def user_line(account: Account) -> str:
     """`TopupKuy. topupkuy@topupkuy.id. plan Platinum Member. balance 1234344`."""
     return f"{account.name}. {account.email}. plan {account.plan}. balance {account.balance_rp}"
@@ -81,30 +90,21 @@ def user_line(account: Account) -> str:
 
 def status_body(purchase: Purchase) -> dict[str, object]:
     """The JSON of an invoice, in the document's order of fields."""
-    product = purchase.order.product
-    nicknamed = purchase.status in {Status.SUCCESS, Status.PARTIAL_SUCCESS}
-    return _success(
-        {
-            "invoice_number": purchase.invoice_number,
-            "trx_id": purchase.trx_id,
-            "response_note": purchase.note,
-            "category": {
-                "title": product.category_title,
-                "subtitle": product.category_subtitle,
-                "type": "game",
-            },
-            "product": {"name": product.name, "code": product.code, "price": product.price_rp},
-            "user_input": {
-                "user_id": purchase.user_id,
-                "server_id": purchase.server_id or None,
-                "nickname": "Nickname" if nicknamed else None,
-            },
-            "amount": purchase.price_rp,
-            "status": purchase.status.value,
-            "voucher": None,
-            "created_at": _timestamp(purchase.created_at),
-        }
-    )
+    return _success(_invoice_head(purchase) | _invoice_tail(purchase))
+
+
+def callback_body(purchase: Purchase) -> bytes:
+    """The document's JSON callback: an invoice with the balance, without spaces, as it is signed.
+
+    `JSON.stringify`, with which the document signs, writes none either.
+    """
+    balance: dict[str, object] = {"balance": purchase.account.balance_rp}
+    return msgspec.json.encode(_invoice_head(purchase) | balance | _invoice_tail(purchase))
+
+
+def signature(body: bytes, apikey: str) -> str:
+    """The `x-signature` of a body: HMAC-SHA256 under the account's apikey, in hexadecimal."""
+    return hmac.new(apikey.encode(), body, sha256).hexdigest()
 
 
 def user_body(account: Account) -> dict[str, object]:
@@ -142,6 +142,36 @@ def callback_target(purchase: Purchase, callback_url: str) -> URL:
         )
     )
     return URL(f"{base}{'&' if '?' in base else '?'}{query}", encoded=True)
+
+
+def _invoice_head(purchase: Purchase) -> dict[str, object]:
+    product = purchase.order.product
+    nicknamed = purchase.status in {Status.SUCCESS, Status.PARTIAL_SUCCESS}
+    return {
+        "invoice_number": purchase.invoice_number,
+        "trx_id": purchase.trx_id,
+        "response_note": purchase.note,
+        "category": {
+            "title": product.category_title,
+            "subtitle": product.category_subtitle,
+            "type": "game",
+        },
+        "product": {"name": product.name, "code": product.code, "price": product.price_rp},
+        "user_input": {
+            "user_id": purchase.user_id,
+            "server_id": purchase.server_id or None,
+            "nickname": "Nickname" if nicknamed else None,
+        },
+    }
+
+
+def _invoice_tail(purchase: Purchase) -> dict[str, object]:
+    return {
+        "amount": purchase.price_rp,
+        "status": purchase.status.value,
+        "voucher": None,
+        "created_at": _timestamp(purchase.created_at),
+    }
 
 
 def _rest_of_line(purchase: Purchase) -> str:
