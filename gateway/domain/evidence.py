@@ -31,6 +31,7 @@ class Silence(Enum):
 
     NOT_FOUND = auto()  # the look-up: INVOICE_NOT_FOUND
     NO_ANSWER = auto()  # time-out, reset, 5xx, garbage, text of another order: evidence of nothing
+    HINT = auto()  # somebody who proved nothing says that something changed
     UNSENT = auto()  # the send provably never left this machine
 
 

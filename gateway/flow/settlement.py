@@ -12,7 +12,8 @@ from gateway.clock import Clock
 from gateway.domain.backoff import MS_PER_S, delay_ms
 from gateway.domain.delivery import Message
 from gateway.domain.errors import JournalUnavailable
-from gateway.domain.order import Change, Evidence, Order, Rules, Silence, Source, apply
+from gateway.domain.order import Change, Evidence, Order, Rules, Silence, Source
+from gateway.domain.truth import apply
 from gateway.flow.directory import Directory
 from gateway.flow.worker import passed
 from gateway.log import get_logger

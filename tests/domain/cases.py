@@ -14,9 +14,9 @@ from gateway.domain.order import (
     Silence,
     Source,
     Status,
-    apply,
     begin_send,
 )
+from gateway.domain.truth import apply
 
 T0 = 1_700_000_000_000  # when the first send began, Unix milliseconds
 S = 1000

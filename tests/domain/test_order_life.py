@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.domain.errors import Code, explain
-from gateway.domain.order import Change, Evidence, Order, Silence, Source, Status, apply
+from gateway.domain.order import Change, Evidence, Order, Silence, Source, Status
+from gateway.domain.truth import apply
 from tests.domain.cases import RULES, T0, S, sent
 
 NOTES = st.sampled_from(["", "Budi . RefId: 1", "Sari . RefId: 2"])
@@ -101,8 +102,9 @@ class Witness:
         assert order.sends == 0 or order.first_sent_at is not None
         assert order.sending or order.sends == 0 or order.send_ended_at is not None
         assert order.status in {Status.PENDING, Status.FAILED} or order.named
+        watched = order.status is Status.FAILED
+        assert order.is_open or watched or (order.due_at is None) == (order.ask_since is None)
         assert order.ask_since is None or order.due_at is not None
-        assert order.is_open or (order.due_at is None) == (order.ask_since is None)
 
     def _check_words(self, before: Order, evidence: Evidence, change: Change) -> None:
         order = change.order
@@ -116,7 +118,8 @@ class Witness:
         refusal = evidence.source is Source.REPLY and evidence.verdict is Status.FAILED
         if isinstance(evidence.verdict, Status) and not refusal:
             self.was_named = True
-        if evidence.source is Source.CALLBACK:  # it came with the order's own token
+        hinted = evidence.verdict is Silence.HINT
+        if evidence.source is Source.CALLBACK and not hinted:  # it came with the order's own token
             self.was_named = True
         assert order.named == self.was_named
 

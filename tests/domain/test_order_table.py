@@ -10,13 +10,15 @@ nothing with the code's own. A cell says what becomes of the order:
     wait         nothing at all: a send is under way and keeps its own date
     .            nothing; a look-up has answered what a final order waited for
     send         the next send begins
+    watch        nothing; looked up again when the day's watch of a failed order says so
+    last         nothing; that watch got no answer, and asks again at the schedule's last pace
     unreachable  FAILED, UPSTREAM_UNREACHABLE
     expired      FAILED, EXPIRED
     !            behind any of these (or alone for `.`): the operator is alerted
 
 A final order stands here twice: in doubt, so that a look-up is owed since something was called
 back, and one that moves nothing is an alert, for what was called back is not confirmed; and
-without a doubt.
+without a doubt. What failed is watched for a day, and stands here in that day and after it.
 """
 
 from dataclasses import dataclass
@@ -24,7 +26,8 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.domain.errors import Code, explain
-from gateway.domain.order import Change, Order, Silence, Source, Status, apply
+from gateway.domain.order import Change, Order, Silence, Source, Status
+from gateway.domain.truth import apply
 from tests.domain.cases import NOTE, RULES, T0, S, final, said, sent, uncertain
 
 NOW = T0 + 100 * S  # long after everything has settled, long before it expires
@@ -42,6 +45,7 @@ STANDING: dict[str, Order] = {
     "only send paid": uncertain(named=True, status=Status.PAID),
     "success": final(Status.SUCCESS, due_at=NOW, ask_since=NOW - 10 * S),
     "partial": final(Status.PARTIAL_SUCCESS, due_at=NOW, ask_since=NOW - 10 * S),
+    "failed, watched": final(Status.FAILED, due_at=NOW, lookups=2),
     "failed": final(Status.FAILED, due_at=NOW, ask_since=NOW - 10 * S),
     "refunded": final(Status.REFUNDED, due_at=NOW, ask_since=NOW - 10 * S),
     "success, no doubt": final(Status.SUCCESS),
@@ -60,94 +64,100 @@ COLUMNS: tuple[Status | Silence, ...] = (
     Silence.NOT_FOUND,
     Silence.NO_ANSWER,
     Silence.UNSENT,
+    Silence.HINT,
 )
 
-#           SUCCESS PENDING PAID  FAILED REFUNDED PARTIAL NOT_FOUND NO_ANSWER UNSENT
+#         SUCCESS PENDING PAID    FAILED  REFUND  PARTIAL NOTFND  NOANSW  UNSENT      HINT
 TABLE = {
     "only send under way": """
- reply      =       =       =     =      ?        =!      later     later     unreachable
- callback   =       =w      =w    wait   wait     =!      wait      wait      wait
- lookup     =       =w      =w    =      =        =!      wait      wait      wait
+ reply     =       =       =       =       ?       =!      later   later   unreachable later
+ callback  =       =w      =w      wait    wait    =!      wait    wait    wait        wait
+ lookup    =       =w      =w      =       =       =!      wait    wait    wait        wait
 """,
     "only send uncertain": """
- reply      =       =       =     =      ?        =!      later     later     later
- callback   =       =       =     ?      ?        =!      ?         ?         ?
- lookup     =       =       =     =      =        =!      send      later     later
+ reply     =       =       =       =       ?       =!      later   later   later       later
+ callback  =       =       =       ?       ?       =!      ?       ?       ?           ?
+ lookup    =       =       =       =       =       =!      send    later   later       later
 """,
     "second send under way": """
- reply      =       =       =     ?      ?        =!      later     later     later
- callback   =       =w      =w    wait   wait     =!      wait      wait      wait
- lookup     =       =w      =w    =      =        =!      wait      wait      wait
+ reply     =       =       =       ?       ?       =!      later   later   later       later
+ callback  =       =w      =w      wait    wait    =!      wait    wait    wait        wait
+ lookup    =       =w      =w      =       =       =!      wait    wait    wait        wait
 """,
     "second send uncertain": """
- reply      =       =       =     ?      ?        =!      later     later     later
- callback   =       =       =     ?      ?        =!      ?         ?         ?
- lookup     =       =       =     =      =        =!      send      later     later
+ reply     =       =       =       ?       ?       =!      later   later   later       later
+ callback  =       =       =       ?       ?       =!      ?       ?       ?           ?
+ lookup    =       =       =       =       =       =!      send    later   later       later
 """,
     "last send uncertain": """
- reply      =       =       =     ?      ?        =!      later     later     later
- callback   =       =       =     ?      ?        =!      ?         ?         ?
- lookup     =       =       =     =      =        =!      later     later     later
+ reply     =       =       =       ?       ?       =!      later   later   later       later
+ callback  =       =       =       ?       ?       =!      ?       ?       ?           ?
+ lookup    =       =       =       =       =       =!      later   later   later       later
 """,
     "last send uncertain, missed twice": """
- reply      =       =       =     ?      ?        =!      later     later     later
- callback   =       =       =     ?      ?        =!      ?         ?         ?
- lookup     =       =       =     =      =        =!      expired   later     later
+ reply     =       =       =       ?       ?       =!      later   later   later       later
+ callback  =       =       =       ?       ?       =!      ?       ?       ?           ?
+ lookup    =       =       =       =       =       =!      expired later   later       later
 """,
     "only send under way, named": """
- reply      =       =       =     ?      ?        =!      later     later     later
- callback   =       =w      =w    wait   wait     =!      wait      wait      wait
- lookup     =       =w      =w    =      =        =!      wait      wait      wait
+ reply     =       =       =       ?       ?       =!      later   later   later       later
+ callback  =       =w      =w      wait    wait    =!      wait    wait    wait        wait
+ lookup    =       =w      =w      =       =       =!      wait    wait    wait        wait
 """,
     "only send pending": """
- reply      =       =       =     ?      ?        =!      later     later     later
- callback   =       =       =     ?      ?        =!      ?         ?         ?
- lookup     =       =       =     =      =        =!      later     later     later
+ reply     =       =       =       ?       ?       =!      later   later   later       later
+ callback  =       =       =       ?       ?       =!      ?       ?       ?           ?
+ lookup    =       =       =       =       =       =!      later   later   later       later
 """,
     "only send paid": """
- reply      =       =       =     ?      ?        =!      later     later     later
- callback   =       =       =     ?      ?        =!      ?         ?         ?
- lookup     =       =       =     =      =        =!      later     later     later
+ reply     =       =       =       ?       ?       =!      later   later   later       later
+ callback  =       =       =       ?       ?       =!      ?       ?       ?           ?
+ lookup    =       =       =       =       =       =!      later   later   later       later
 """,
     "success": """
- reply      .       .       .     ?!     ?        ?!      .         .         .
- callback   .       .       .     ?!     ?        ?!      ?         ?         ?
- lookup     !       !       !     =!     =!       =!      !         later     later
+ reply     .       .       .       ?!      ?       ?!      .       .       .           .
+ callback  .       .       .       ?!      ?       ?!      ?       ?       ?           ?
+ lookup    !       !       !       =!      =!      =!      !       later   later       later
 """,
     "partial": """
- reply      ?!      .       .     ?!     ?        .       .         .         .
- callback   ?!      .       .     ?!     ?        .       ?         ?         ?
- lookup     =!      !       !     =!     =!       !       !         later     later
+ reply     ?!      .       .       ?!      ?       .       .       .       .           .
+ callback  ?!      .       .       ?!      ?       .       ?       ?       ?           ?
+ lookup    =!      !       !       =!      =!      !       !       later   later       later
 """,
     "failed": """
- reply      ?!      ?       ?     .      .        ?!      .         .         .
- callback   ?!      ?       ?     .      .        ?!      ?         ?         ?
- lookup     =!      !       !     !      !        =!      !         later     later
+ reply     ?!      ?       ?       .       .       ?!      .       .       .           .
+ callback  ?!      ?       ?       .       .       ?!      ?       ?       ?           ?
+ lookup    =!      later!  later!  watch!  watch!  =!      watch!  later   later       later
+""",
+    "failed, watched": """
+ reply     ?!      ?       ?       .       .       ?!      .       .       .           .
+ callback  ?!      ?       ?       .       .       ?!      ?       ?       ?           ?
+ lookup    =!      later!  later!  watch   watch   =!      watch   last    last        last
 """,
     "refunded": """
- reply      !       .       .     .      .        !       .         .         .
- callback   !       .       .     .      .        !       ?         ?         ?
- lookup     !       !       !     !      !        !       !         later     later
+ reply     !       .       .       .       .       !       .       .       .           .
+ callback  !       .       .       .       .       !       ?       ?       ?           ?
+ lookup    !       !       !       !       !       !       !       later   later       later
 """,
     "success, no doubt": """
- reply      .       .       .     ?!     ?        ?!      .         .         .
- callback   .       .       .     ?!     ?        ?!      ?         ?         ?
- lookup     .       .       .     =!     =!       =!      .         .         .
+ reply     .       .       .       ?!      ?       ?!      .       .       .           .
+ callback  .       .       .       ?!      ?       ?!      ?       ?       ?           ?
+ lookup    .       .       .       =!      =!      =!      .       .       .           .
 """,
     "partial, no doubt": """
- reply      ?!      .       .     ?!     ?        .       .         .         .
- callback   ?!      .       .     ?!     ?        .       ?         ?         ?
- lookup     =!      .       .     =!     =!       .       .         .         .
+ reply     ?!      .       .       ?!      ?       .       .       .       .           .
+ callback  ?!      .       .       ?!      ?       .       ?       ?       ?           ?
+ lookup    =!      .       .       =!      =!      .       .       .       .           .
 """,
     "failed, no doubt": """
- reply      ?!      ?       ?     .      .        ?!      .         .         .
- callback   ?!      ?       ?     .      .        ?!      ?         ?         ?
- lookup     =!      .       .     .      .        =!      .         .         .
+ reply     ?!      ?       ?       .       .       ?!      .       .       .           .
+ callback  ?!      ?       ?       .       .       ?!      ?       ?       ?           ?
+ lookup    =!      later!  later!  .       .       =!      .       .       .           .
 """,
     "refunded, no doubt": """
- reply      !       .       .     .      .        !       .         .         .
- callback   !       .       .     .      .        !       ?         ?         ?
- lookup     !       .       .     .      .        !       .         .         .
+ reply     !       .       .       .       .       !       .       .       .           .
+ callback  !       .       .       .       .       !       ?       ?       ?           ?
+ lookup    !       .       .       .       .       !       .       .       .           .
 """,
 }
 
@@ -187,7 +197,7 @@ def test_the_table_is_complete() -> None:
         for verdict in (*Status, *Silence)
     }
     assert cells == wanted
-    assert len(CASES) == len(wanted) == 17 * 3 * 9
+    assert len(CASES) == len(wanted) == 18 * 3 * 10
     assert {order.status for order in STANDING.values()} == set(Status)
 
 
@@ -228,10 +238,17 @@ def expected_due(before: Order, case: Case, act: str, change: Change) -> int | N
         return before.due_at
     if act == "later" or (act == "=" and change.order.is_open):
         ends_send = before.sending and case.source is Source.REPLY
-        lookups = 0 if ends_send else before.lookups + (case.source is Source.LOOKUP)
-        return NOW + {0: 2, 1: 5, 8: 60, 7: 60}[lookups] * S
+        is_due = case.source is Source.LOOKUP and before.due_at is not None
+        lookups = 0 if ends_send else before.lookups + is_due
+        return NOW + {0: 2, 1: 5, 3: 30, 7: 60, 8: 60}[lookups] * S
     if act == "?":
         return NOW
+    if act == "watch":
+        return NOW + {1: 240, 3: 2700}[before.lookups + 1] * S
+    if act == "last":
+        return NOW + 60 * S
+    if change.order.final_at == NOW and change.order.status is Status.FAILED:
+        return NOW + 60 * S  # the day's watch begins
     if act == "." and case.source is not Source.LOOKUP:
         return before.due_at
     return None
@@ -239,7 +256,8 @@ def expected_due(before: Order, case: Case, act: str, change: Change) -> int | N
 
 def expected_named(before: Order, case: Case) -> bool:
     if case.source is Source.CALLBACK:
-        return True  # whoever knows the token has seen the order
+        # Whoever knows the token has seen the order; who merely hints knows nothing.
+        return before.named or case.verdict is not Silence.HINT
     refusal = case.source is Source.REPLY and case.verdict is Status.FAILED
     return before.named or (isinstance(case.verdict, Status) and not refusal)
 
