@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journey.forks import Forks
 from tests.journey.office import Office, new_office
 from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.journey.processes import Processes
@@ -13,17 +14,25 @@ UPSTREAM_KEYS = {"toko1": "kunci-supplier-satu-9f81c2", "toko2": "kunci-supplier
 
 
 @pytest.fixture(scope="session")
-def session_processes() -> Iterator[Processes]:
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """What every process of this session is started by, and does not outlive."""
+    forks = Forks(tmp_path_factory.mktemp("forks") / "err")
+    yield forks
+    forks.end()
+
+
+@pytest.fixture(scope="session")
+def session_processes(forks: Forks) -> Iterator[Processes]:
     """Processes that serve every test of this session."""
-    processes = Processes()
+    processes = Processes(forks)
     yield processes
     processes.end_all()
 
 
 @pytest.fixture
-def processes() -> Iterator[Processes]:
+def processes(forks: Forks) -> Iterator[Processes]:
     """Processes of this test; none outlives it."""
-    processes = Processes()
+    processes = Processes(forks)
     yield processes
     processes.end_all()
 

@@ -4,18 +4,18 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gateway.store.open import running_gateway
 from gateway.web.control import call_desk
+from tests.journey.forks import Kill
 from tests.journey.parties import UpstreamProcess, ask
 from tests.journey.processes import (
     COMMAND,
-    HERE,
     START_S,
+    Done,
     Process,
     Processes,
     clean_environment,
@@ -24,6 +24,7 @@ from tests.journey.processes import (
 
 PRODUCT = "S1_1187"
 REPLY_TIMEOUT_S = 8
+SERVE = ("serve", "--config", "config.toml")
 
 # What a test can wait for; otherwise the defaults.
 SHORT = {
@@ -40,17 +41,8 @@ SHORT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A command that ended."""
-
-    code: int
-    out: str
-    err: str
-
-
 def run(*words: str, folder: Path, stdin: str = "", **environment: str) -> Done:
-    """Run a command of the product to its end."""
+    """Execute a command of the product to its end, as a shell does."""
     done = subprocess.run(
         [COMMAND, *words],
         cwd=folder,
@@ -80,6 +72,7 @@ class Office:
         folder: where configuration, key file and journal lie.
         keys: the resellers' keys, by code.
         settings: what the environment sets over the file.
+        executed: the gateway is started as an operator does; else it is a fork, which is quick.
     """
 
     processes: Processes
@@ -87,6 +80,7 @@ class Office:
     keys: dict[str, str]
     settings: dict[str, str]
     port: int = field(default_factory=free_port)
+    executed: bool = False
 
     def __post_init__(self) -> None:
         self.url = f"http://127.0.0.1:{self.port}"
@@ -107,7 +101,7 @@ class Office:
     def run(self, *words: str, stdin: str = "") -> Done:
         """Run a command with this office's configuration."""
         named = (*words, "--config", "config.toml")
-        return run(*named, folder=self.folder, stdin=stdin, **variables(self.settings))
+        return self.processes.done(named, self.folder, variables(self.settings), stdin)
 
     def json(self, *words: str) -> Any:
         """Return what a command prints with `--json`."""
@@ -122,9 +116,10 @@ class Office:
 
     def begin_serving(self, **more: str) -> Process:
         """Start the gateway and do not wait for it."""
-        words = [COMMAND, "serve", "--config", "config.toml"]
         environment = variables(self.settings) | more
-        return self.processes.start(words, self.folder, "serve", environment)
+        if self.executed:
+            return self.processes.start([COMMAND, *SERVE], self.folder, "serve", **environment)
+        return self.processes.fork(SERVE, self.folder, "serve", environment)
 
     async def serve(self) -> Process:
         """Start the gateway as it is; it listens when this returns."""
@@ -134,10 +129,9 @@ class Office:
 
     async def serve_watched(self, point: str, nth: int, **settings: str) -> Process:
         """Start a gateway that dies the nth time a point is passed; nth 0: never."""
-        words = [sys.executable, str(HERE / "run_killed.py"), point, str(nth), "passed"]
-        words += ["serve", "--config", "config.toml"]
+        kill = Kill(point, nth, self.folder / "passed")
         environment = variables(self.settings | settings)
-        process = self.processes.start(words, self.folder, "watched", environment)
+        process = self.processes.fork(SERVE, self.folder, "watched", environment, kill)
         await process.said('"gateway.started"')
         return process
 

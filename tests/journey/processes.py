@@ -9,11 +9,13 @@ import itertools
 import os
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from tests.journey.forks import NOTHING, Forks, Kill, Streams
 
 T = TypeVar("T")
 
@@ -25,35 +27,33 @@ START_S = 30.0  # a start takes half a second on an idle machine
 _LOOK_EVERY_S = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+
 class Process:
     """One process; what it says goes to two files."""
 
     def __init__(
-        self, command: list[str], folder: Path, name: str, environment: Mapping[str, str]
+        self, forks: Forks, started: tuple[int, int], name: str, streams: Streams
     ) -> None:
         self.name = name
-        self.out, self.err = folder / f"{name}.out", folder / f"{name}.err"
-        with self.out.open("wb") as out, self.err.open("wb") as err:
-            self._popen = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=clean_environment() | dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-            )
-
-    @property
-    def pid(self) -> int:
-        return self._popen.pid
+        self.out, self.err = streams.out, streams.err
+        self._forks = forks
+        self._number, self.pid = started
 
     @property
     def code(self) -> int | None:
         """The exit code; None while it runs."""
-        return self._popen.poll()
+        return self._forks.code(self._number)
 
     def signal(self, number: signal.Signals) -> None:
-        self._popen.send_signal(number)
+        self._forks.signal(self._number, number)
 
     async def said(self, text: str, *, in_: Path | None = None) -> str:
         """Return the first line that holds this, as soon as it is there and whole."""
@@ -74,31 +74,68 @@ class Process:
             within_s,
             lambda: f"{self.name} did not end: {self.last_words()}",
         )
-        return self._popen.wait()
+        return self.wait()
+
+    def wait(self) -> int:
+        """Return the exit code without letting anything else go on meanwhile."""
+        return self._forks.wait(self._number, START_S)
 
     def last_words(self) -> str:
         return self.err.read_text(encoding="utf-8")[-6000:]
 
     def end(self) -> None:
-        if self._popen.poll() is None:
-            self._popen.kill()
-        self._popen.wait()
+        self.signal(signal.SIGKILL)
+        self.wait()
 
 
 class Processes:
     """Every process of one test or session; none outlives it."""
 
-    def __init__(self) -> None:
+    def __init__(self, forks: Forks) -> None:
+        self._forks = forks
         self._all: list[Process] = []
 
-    def start(
+    def start(self, command: Sequence[str], folder: Path, name: str, **variables: str) -> Process:
+        """Execute a command."""
+        return self._start(command, folder, name, variables, "exec")
+
+    def fork(
         self,
-        command: list[str],
+        words: Sequence[str],
         folder: Path,
         name: str,
-        environment: Mapping[str, str] | None = None,
+        variables: Mapping[str, str],
+        run: Kill | None = None,
     ) -> Process:
-        process = Process(command, folder, f"{name}-{len(self._all)}", environment or {})
+        """Run a command of the product in a fork of a process that has imported it already."""
+        return self._start(words, folder, name, variables, run or "fork")
+
+    def done(
+        self, words: Sequence[str], folder: Path, variables: Mapping[str, str], stdin: str = ""
+    ) -> Done:
+        """Run a command of the product to its end, in a fork."""
+        given = folder / "command.in"
+        given.write_text(stdin, encoding="utf-8")
+        process = self._start(words, folder, "command", variables, "fork", given)
+        code = process.wait()
+        return Done(code, *(file.read_text("utf-8") for file in (process.out, process.err)))
+
+    def _start(
+        self,
+        words: Sequence[str],
+        folder: Path,
+        name: str,
+        variables: Mapping[str, str],
+        run: str | Kill,
+        stdin: Path = NOTHING,
+    ) -> Process:
+        name = f"{name}-{len(self._all)}"
+        streams = Streams(folder / f"{name}.out", folder / f"{name}.err", stdin)
+        streams.out.write_bytes(b"")
+        streams.err.write_bytes(b"")
+        environment = clean_environment() | dict(variables)
+        started = self._forks.start(words, folder, environment, streams, run)
+        process = Process(self._forks, started, name, streams)
         self._all.append(process)
         return process
 

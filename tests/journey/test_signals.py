@@ -63,6 +63,7 @@ def started(office: Office) -> dict[str, Any]:
 async def test_a_signal_lets_the_panel_have_its_answer(
     office: Office, panel: PanelProcess, upstream: UpstreamProcess, number: signal.Signals
 ) -> None:
+    office.executed = True
     waiting = await order_in_flight(office, panel, upstream, f"term.{number.name}")
     began = monotonic()
     waiting.gateway.signal(number)
