@@ -6,11 +6,13 @@ Reads the command line, prints, waits for a signal; what is simulated stands in 
 import asyncio
 import errno
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from typing import Any, get_args
 
 import click
 
-from gateway.sandbox.options import SandboxOptions
+from gateway.sandbox.faults import ALL, FAULT_NAMES, Faults, fault_table
+from gateway.sandbox.options import CallbackForm, SandboxOptions
 from gateway.sandbox.outcomes import outcome_table
 
 _HIGHEST_PORT = 65535
@@ -24,7 +26,18 @@ The last three digits of the destination (user_id + server_id) choose what becom
 
 \b
 {outcome_table()}
+
+\b
+Gangguan untuk --fault; pesanan mana yang kena hanya bergantung pada --seed dan trx_id.
+The faults of --fault; which orders they hit depends on --seed and the trx_id alone:
+
+\b
+{fault_table()}
+
+\b
+GET /sandbox/ledger: buku sandbox sebagai JSON / the sandbox's books as JSON.
 """
+_DEFAULTS = SandboxOptions()
 
 
 class _Listen(click.ParamType[tuple[str, int]]):
@@ -56,6 +69,56 @@ class _Account(click.ParamType[tuple[str, int]]):
         return key, int(balance)
 
 
+class _Fault(click.ParamType[tuple[str, float]]):
+    """NAME=RATE, the rate from 0 to 1."""
+
+    name = "name=rate"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        name, _, rate = value.partition("=")
+        if name != ALL and name not in FAULT_NAMES:
+            names = ", ".join((ALL, *FAULT_NAMES))
+            self.fail(f"no fault is called {name!r}; there are: {names}", param, ctx)
+        try:
+            profile = Faults({name: float(rate)})
+        except ValueError:
+            self.fail(f"expected {name}=RATE with a rate from 0 to 1, as in 0.05", param, ctx)
+        return name, profile.rates[name]
+
+
+class _Url(click.ParamType[str]):
+    """An http or https URL with a host."""
+
+    name = "url"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from gateway.sandbox.refusals import RefusedError
+        from gateway.sandbox.wire import checked_callback_url
+
+        try:
+            url = checked_callback_url(value)
+        except RefusedError:
+            url = None
+        if url is None:
+            self.fail("expected a URL, as in http://127.0.0.1:8080/callback", param, ctx)
+        return url
+
+
+def _seconds(flag: str, field: str, text: str) -> Callable[[Any], Any]:
+    """An option of seconds that fills in one field of SandboxOptions, with its default."""
+    return click.option(
+        flag,
+        field,
+        type=click.FloatRange(min=0),
+        default=getattr(_DEFAULTS, field),
+        show_default=True,
+        metavar="SECONDS",
+        help=text,
+    )
+
+
 @click.command(epilog=_EPILOG, short_help="Run the upstream simulator alone.")
 @click.option(
     "--listen",
@@ -73,39 +136,47 @@ class _Account(click.ParamType[tuple[str, int]]):
     metavar="KEY=SALDO",
     help="An apikey and its balance in Rupiah, repeatable; without any, every apikey is known.",
 )
+@_seconds("--delay", "delay_s", "From one status of an order to its next.")
+@_seconds("--slow", "slow_s", "Until a slow order is answered.")
+@_seconds("--latency", "latency_s", "Until any order is answered.")
 @click.option(
-    "--delay",
-    "delay_s",
-    type=click.FloatRange(min=0),
-    default=SandboxOptions().delay_s,
-    show_default=True,
-    metavar="SECONDS",
-    help="From one status of an order to its next.",
+    "--fault",
+    "faults",
+    type=_Fault(),
+    multiple=True,
+    metavar="NAME=RATE",
+    help="How often a fault hits, 0 to 1, repeatable; all=RATE for those that are not named.",
 )
 @click.option(
-    "--slow",
-    "slow_s",
-    type=click.FloatRange(min=0),
-    default=SandboxOptions().slow_s,
+    "--seed", type=int, default=0, show_default=True, help="Another seed hits other orders."
+)
+@_seconds("--hold", "hold_s", "Until the connection is closed: held-reply.")
+@_seconds("--late", "late_s", "That look-ups do not find a purchase: lookup-late.")
+@_seconds("--race", "race_s", "Within which a second request buys again: double-buy.")
+@click.option(
+    "--callbacks",
+    type=click.Choice(get_args(CallbackForm)),
+    default=_DEFAULTS.callbacks,
     show_default=True,
-    metavar="SECONDS",
-    help="Until a slow order is answered.",
+    help="To an order's callback_url: GET with a query, POST of signed JSON, or both.",
+)
+@click.option(
+    "--webhook", type=_Url(), metavar="URL", help="Where each callback goes as signed JSON, too."
 )
 @click.option("--quiet", is_flag=True, help="Print no line for each order and callback.")
 def sandbox(
     listen: tuple[str, int],
     accounts: tuple[tuple[str, int], ...],
-    delay_s: float,
-    slow_s: float,
-    *,
-    quiet: bool,
+    faults: tuple[tuple[str, float], ...],
+    **given: Any,
 ) -> None:
     """Simulate the upstream: its routes, its callbacks, its refusals. Nothing real is bought."""
+    quiet, seed = given.pop("quiet"), given.pop("seed")
     options = SandboxOptions(
-        delay_s=delay_s,
-        slow_s=slow_s,
         accounts=dict(accounts) or None,
+        faults=Faults(dict(faults), seed),
         report=None if quiet else click.echo,
+        **given,
     )
     try:
         _run(_serve(listen, options))
@@ -124,6 +195,9 @@ async def _serve(listen: tuple[str, int], options: SandboxOptions) -> None:
         loop.add_signal_handler(number, stop.set)
     async with Sandbox.start(*listen, options) as running:
         click.echo(f"sandbox upstream: {running.url}")
+        if options.faults.rates:
+            rates = " ".join(f"{name}={rate:g}" for name, rate in options.faults.rates.items())
+            click.echo(f"faults, seed {options.faults.seed}: {rates}")
         await stop.wait()
 
 

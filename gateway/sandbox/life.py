@@ -23,6 +23,17 @@ from gateway.sandbox.wire import callback_body, callback_target, signature
 _SOON_S = 0.05
 """An order that is final at once is called back this long after: just behind its reply."""
 
+_EARLY_S = 0.02
+"""An early callback goes out this long after its order came: well before a held answer."""
+
+# Where the false words stand, from the last true one, in spans of `delay_s`; and how long after
+# the order at the earliest, in seconds. All differ, so that no two fall due at one instant: which
+# of them came first would then be chance, and not the seed.
+_FALSE_SPANS, _FALSE_EARLIEST_S = (-0.5, 0.5), 0.01
+_STRANGER_SPANS, _STRANGER_EARLIEST_S = (-0.4, 0.4), 0.0
+_AGAIN_SPANS = 0.75
+_BACKWARDS_SPANS = 1.25
+
 _FALSE: dict[Fault, tuple[frozenset[Status], Status]] = {
     Fault.CALLBACK_FALSE_FAILED: (
         frozenset({Status.PENDING, Status.SUCCESS, Status.PARTIAL_SUCCESS}),
@@ -72,7 +83,8 @@ class Lives:
         soon_s = min(_SOON_S, delay_s / 2)
         if self.calls_early(purchase, outcome):
             # The first word goes out at once; what comes after it keeps its distance.
-            soon_s, starts_s = 0.0, 0.0 if purchase.status is not Status.PENDING else -delay_s
+            soon_s = 0.0
+            starts_s = _EARLY_S - (delay_s if purchase.status is Status.PENDING else 0.0)
         if purchase.status is not Status.PENDING and outcome.calls_back:
             self._later(starts_s + soon_s, lambda: self._tell_step(purchase, 0))
         for number, status in enumerate(outcome.statuses[1:], 1):
@@ -99,22 +111,25 @@ class Lives:
 
     def _tell_step(self, purchase: Purchase, number: int) -> None:
         """Tell of the status that was just reached; `number` is its place in the outcome."""
-        if self._faults.hits(Fault.CALLBACK_MISSING, purchase.trx_id, number):
+        # A false SUCCESS is said beside the true word, never instead of it: nobody could know.
+        lied = self._faults.hits(Fault.CALLBACK_FALSE_SUCCESS, purchase.trx_id)
+        if not lied and self._faults.hits(Fault.CALLBACK_MISSING, purchase.trx_id, number):
             return
         as_told = replace(purchase)
         self._say(purchase, as_told)
         if self._faults.hits(Fault.CALLBACK_TWICE, purchase.trx_id, number):
             self._say(purchase, as_told)
-            self._later(self._options.delay_s, lambda: self._say(purchase, as_told))
+            again_s = _AGAIN_SPANS * self._options.delay_s
+            self._later(again_s, lambda: self._say(purchase, as_told))
 
     def _plan_falsehoods(self, purchase: Purchase, outcome: Outcome, ends_s: float) -> None:
         """Plan what is told against the books; `ends_s` is when the last status is reached."""
         trx_id, delay_s, last = purchase.trx_id, self._options.delay_s, outcome.statuses[-1]
         for fault, (told_of, word) in _FALSE.items():
             if last in told_of and self._faults.hits(fault, trx_id):
-                side = self._faults.pick(fault, trx_id, 1, (-0.5, 0.5), "side")
+                spans = self._faults.pick(fault, trx_id, 1, _FALSE_SPANS, "side")
                 self._later(
-                    ends_s + side * delay_s,
+                    max(_FALSE_EARLIEST_S, ends_s + spans * delay_s),
                     lambda word=word: self._say(  # type: ignore[misc]
                         purchase, replace(purchase, status=word)
                     ),
@@ -122,13 +137,16 @@ class Lives:
         if len(outcome.statuses) > 1 and self._faults.hits(Fault.CALLBACK_BACKWARDS, trx_id):
             earlier = outcome.statuses[-2]
             self._later(
-                ends_s + delay_s,
+                ends_s + _BACKWARDS_SPANS * delay_s,
                 lambda: self._say(purchase, replace(purchase, status=earlier)),
             )
         if self._faults.hits(Fault.CALLBACK_STRANGER, trx_id):
             stranger = self._spoiler.stranger_of(purchase, Fault.CALLBACK_STRANGER)
-            side = self._faults.pick(Fault.CALLBACK_STRANGER, trx_id, 1, (-0.5, 0.5), "side")
-            self._later(ends_s + side * delay_s, lambda: self._say(purchase, stranger))
+            spans = self._faults.pick(Fault.CALLBACK_STRANGER, trx_id, 1, _STRANGER_SPANS, "side")
+            self._later(
+                max(_STRANGER_EARLIEST_S, ends_s + spans * delay_s),
+                lambda: self._say(purchase, stranger),
+            )
 
     def _say(self, purchase: Purchase, as_told: Purchase) -> None:
         """Send one callback about a purchase, in every form that is set, with what is told."""
@@ -150,5 +168,5 @@ class Lives:
             self._timers.discard(timer)
             step()
 
-        timer = asyncio.get_running_loop().call_later(max(0.0, seconds), fire)
+        timer = asyncio.get_running_loop().call_later(seconds, fire)
         self._timers.add(timer)
