@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from gateway.cli.sandbox import sandbox
 from gateway.sandbox import OUTCOMES
+from gateway.sandbox.faults import ALL, FAULT_NAMES, Fault
 
 RUN = "from gateway.cli.sandbox import sandbox; sandbox()"
 
@@ -71,6 +72,39 @@ def test_help_shows_the_whole_table() -> None:
     for outcome in OUTCOMES:
         assert f"  {outcome.suffix}  {outcome.indonesian}" in result.output
         assert outcome.english in result.output
+    for fault in Fault:
+        assert f"  {fault.label} " in result.output
+        assert fault.indonesian in result.output
+        assert fault.english in result.output
+
+
+@pytest.mark.parametrize("name", ["nope", "HTML", ""])
+def test_an_unknown_fault_is_exit_2_and_lists_what_there_is(name: str) -> None:
+    result = CliRunner().invoke(sandbox, ["--fault", f"{name}=0.1"])
+    assert result.exit_code == 2
+    for known in (ALL, *FAULT_NAMES):
+        assert f" {known}" in result.output
+
+
+async def test_faults_and_seed_are_told_and_hit_on_uvloop_too() -> None:
+    arguments = ["--fault", "all=0", "--fault", "reset-after=1", "--seed", "7"]
+    process = await run("--listen", "127.0.0.1:0", *arguments)
+    try:
+        url = (await line_of(process)).removeprefix("sandbox upstream: ")
+        assert await line_of(process) == "faults, seed 7: all=0 reset-after=1"
+        host, _, port = url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /v3/otomax/order?apikey=k&product_code=P&user_id=55001&trx_id=t-1")
+        writer.write(b" HTTP/1.1\r\nHost: s\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), 20)
+        writer.transport.abort()
+        assert (await line_of(process)).startswith("order R#t-1 v3: APIKUY_")
+        async with aiohttp.ClientSession() as http, http.get(f"{url}/sandbox/ledger") as books:
+            assert len((await books.json())["orders"]["t-1"]["purchases"]) == 1
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -83,6 +117,14 @@ def test_help_shows_the_whole_table() -> None:
         ["--account", "kunci-rahasia=-1"],
         ["--account", "kunci-rahasia=1,5"],
         ["--delay", "-1"],
+        ["--fault", "html"],
+        ["--fault", "html=1.1"],
+        ["--fault", "html=nan"],
+        ["--fault", "html=x"],
+        ["--seed", "a"],
+        ["--callbacks", "xml"],
+        ["--webhook", "ftp://h/"],
+        ["--webhook", ""],
     ],
 )
 def test_a_wrong_option_is_exit_2_and_tells_no_key(arguments: list[str]) -> None:
