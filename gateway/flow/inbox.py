@@ -11,7 +11,7 @@ from gateway.flow.worker import Bell, passed, run_forever
 from gateway.log import get_logger
 from gateway.protocol.callback import parse_callback
 from gateway.protocol.words import plain
-from gateway.store import Store, WaitingCallback
+from gateway.store import Form, Store, WaitingCallback
 
 log = get_logger(__name__)
 
@@ -43,7 +43,8 @@ class Inbox:
         passed("callback.before")
         order = await self._order(upstream_trx_id)
         if order is None:
-            await self._store.keep_callback(upstream_trx_id, plain(raw_query), self._clock())
+            now = self._clock()
+            await self._store.keep_callback(upstream_trx_id, Form.TEXT, plain(raw_query), now)
             log.warning("callback.kept", upstream_trx_id=upstream_trx_id)
             return
         await self._apply(order, raw_query)
@@ -78,7 +79,7 @@ class Inbox:
         now = self._clock()
         next_at: int | None = now + _TRY_AGAIN_MS
         if order is not None:
-            await self._apply(order, kept.query)
+            await self._apply(order, kept.text)
             next_at = None
         elif now - kept.received_at > _GIVE_UP_MS:
             log.error("callback.given_up", upstream_trx_id=kept.upstream_trx_id)

@@ -16,7 +16,7 @@ from gateway.domain.delivery import Delivery, DeliveryState, after_attempt
 from gateway.domain.errors import JournalUnavailable
 from gateway.flow.worker import AFTER_TROUBLE_S, Bell, Tasks, passed, run_forever
 from gateway.log import get_logger
-from gateway.store import Busy, Entry, Store
+from gateway.store import Busy, DeliveryRecord, Entry, Store
 
 log = get_logger(__name__)
 
@@ -107,30 +107,35 @@ class Relay:
         """Write down what came of an attempt, however long the journal is away."""
         while True:
             try:
-                after = await self._write(delivery, told)
+                written = await self._write(delivery, told)
             except JournalUnavailable as error:
                 log.warning("delivery.unsettled", delivery=delivery.id, reason=str(error))
             else:
-                return self._log(after, told)
+                return self._log(written, told)
             await asyncio.sleep(AFTER_TROUBLE_S)
 
-    async def _write(self, delivery: Delivery, told: Told) -> Delivery:
+    async def _write(self, delivery: Delivery, told: Told) -> DeliveryRecord:
         now = self._clock()
         text = f"{delivery.message.status}: {told.reason} ({told.elapsed_ms} ms) {told.reply}"
+        entry = Entry(now, "told" if told.accepted else "not_told", text.rstrip())
 
-        def decide(current: Delivery) -> Delivery:
-            return after_attempt(
+        def decide(current: Delivery) -> DeliveryRecord:
+            after = after_attempt(
                 current,
                 accepted=told.accepted,
                 result=told.reason,
                 now=now,
                 schedule_s=self.schedule_s,
             )
+            dead = after.state is DeliveryState.DEAD
+            text = f"delivery {after.id} of {after.message.status} is dead"
+            alert = Entry(now, "alert", text) if dead else None
+            return DeliveryRecord(delivery=after, entry=entry, alert=alert)
 
-        entry = Entry(now, "told" if told.accepted else "not_told", text.rstrip())
-        return await self._store.change_delivery(delivery.id, decide, entry)
+        return await self._store.change_delivery(delivery.id, decide)
 
-    def _log(self, after: Delivery, told: Told) -> None:
+    def _log(self, written: DeliveryRecord, told: Told) -> None:
+        after = written.delivery
         metrics.deliveries.labels("accepted" if told.accepted else "refused").inc()
         log.info(
             "delivery.accepted" if told.accepted else "delivery.refused",
@@ -141,13 +146,13 @@ class Relay:
             attempts=after.attempts,
             reason=told.reason,
         )
-        if after.state is DeliveryState.DEAD:
+        if written.alert is not None:
             metrics.alerts.inc()
             log.warning(
                 "alert.raised",
                 delivery=after.id,
                 reseller=after.reseller,
-                text=f"delivery {after.id} of {after.message.status} is dead",
+                text=written.alert.text,
             )
 
     async def finish(self, within_s: float) -> None:

@@ -12,8 +12,8 @@ from gateway.clock import Clock
 from gateway.domain.backoff import MS_PER_S, delay_ms
 from gateway.domain.delivery import Message
 from gateway.domain.errors import JournalUnavailable
-from gateway.domain.order import Change, Evidence, Order, Rules, Silence, Source
-from gateway.domain.truth import apply
+from gateway.domain.order import Change, Evidence, Order, Rules, Silence, Source, Status
+from gateway.domain.truth import apply, overrule
 from gateway.flow.directory import Directory
 from gateway.flow.worker import passed
 from gateway.log import get_logger
@@ -23,6 +23,11 @@ from gateway.store import Entry, Record, Store
 log = get_logger(__name__)
 
 _KINDS = {Source.REPLY: "answered", Source.CALLBACK: "called_back", Source.LOOKUP: "looked_up"}
+
+
+def _may_be_said_often(before: Order, evidence: Evidence) -> bool:
+    """Whether somebody else decides how often this is heard: who calls back, or has us ask."""
+    return evidence.source is Source.CALLBACK or not before.is_open
 
 
 def _is_news(before: Order, change: Change, evidence: Evidence) -> bool:
@@ -105,11 +110,43 @@ class Settlement:
             return self._record(order, change, evidence, said, now)
 
         passed(f"{evidence.source}.before_commit")
-        await self._store.change_order(order_id, decide)
+        written = await self._store.change_order(order_id, decide)
         passed(f"{evidence.source}.after_commit")
         before, change = made[0]
-        self._after(before, change, evidence)
+        self._directory.saw_saldo(change.order.account, evidence.saldo)
+        self._after(before, change, evidence.source.value, written.alert)
         return change
+
+    async def overrule(self, order_id: int, status: Status, note: str, reason: str) -> Order:
+        """Apply an operator's own decision; durable when it returns.
+
+        Args:
+            order_id: whose.
+            status: one of the four final words.
+            note: what the reseller reads behind it.
+            reason: why, for the timeline.
+
+        Raises:
+            NotDone: the order may not be decided by an operator now; says why.
+            JournalUnavailable: nothing was applied; try again.
+        """
+        now = self._clock()
+        made: list[tuple[Order, Change]] = []
+
+        def decide(order: Order) -> Record:
+            change = overrule(order, status, note, now)
+            made[:] = [(order, change)]
+            return Record(
+                order=change.order,
+                entries=(Entry(now, "overruled", f"{status}: {reason}"),),
+                message=self.message(change.order),
+                tell_at=self.tell_at(now),
+            )
+
+        await self._store.change_order(order_id, decide)
+        before, change = made[0]
+        self._after(before, change, "operator", None)
+        return change.order
 
     def _record(
         self, before: Order, change: Change, evidence: Evidence, said: str, now: int
@@ -119,16 +156,15 @@ class Settlement:
         if _is_news(before, change, evidence):
             entries.append(Entry(now, _KINDS[evidence.source], said))
             entries.append(Entry(now, "decided", change.what))
-        if change.alert is not None:
-            entries.append(Entry(now, "alert", change.alert))
         if change.send:
             entries.append(Entry(now, "sending", f"send {order.sends} to the upstream begins"))
         return Record(
             order=order,
             entries=tuple(entries),
+            once=not change.tell and _may_be_said_often(before, evidence),
             message=self.message(order, evidence.saldo) if change.tell else None,
             tell_at=self.tell_at(now),
-            alert=change.alert,
+            alert=None if change.alert is None else Entry(now, "alert", change.alert),
             saldo=evidence.saldo,
         )
 
@@ -148,11 +184,10 @@ class Settlement:
         """Return when a message made now is first sent, Unix milliseconds."""
         return now + delay_ms(self.tell_schedule_s, 0)
 
-    def _after(self, before: Order, change: Change, evidence: Evidence) -> None:
+    def _after(self, before: Order, change: Change, source: str, alert: Entry | None) -> None:
         """Do what follows from a change that is durable."""
         order = change.order
-        self._directory.saw_saldo(order.account, evidence.saldo)
-        metrics.settlements.labels(evidence.source.value, order.status.value).inc()
+        metrics.settlements.labels(source, order.status.value).inc()
         if before.is_open and not order.is_open:
             self.open_orders -= 1
         self.ring(order)
@@ -161,13 +196,13 @@ class Settlement:
             reseller=order.reseller,
             trx_id=order.trx_id,
             upstream_trx_id=order.upstream_trx_id,
-            source=evidence.source.value,
+            source=source,
             status=order.status.value,
             what=change.what,
         )
-        if change.alert is not None:
+        if alert is not None:
             metrics.alerts.inc()
-            log.warning("alert.raised", upstream_trx_id=order.upstream_trx_id, text=change.alert)
+            log.warning("alert.raised", upstream_trx_id=order.upstream_trx_id, text=alert.text)
 
     async def may_leave(self, order: Order) -> bool:
         """Whether a send that had to wait for its turn may still leave (T6)."""

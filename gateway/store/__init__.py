@@ -11,6 +11,7 @@ moment.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from gateway.domain.delivery import Delivery, DeliveryState, Message
@@ -48,18 +49,37 @@ class Record:
     Attributes:
         order: as it stands from now on.
         entries: what to add to its timeline.
+        once: nothing is added to the timeline where `entries[0]` stands in it already, in these
+            very words: what is said a thousand times must not fill the journal.
         message: what to tell the reseller; takes the place of what was not told yet.
         tell_at: when it is due, Unix milliseconds.
-        alert: what the operator must know, or None.
+        alert: what the operator must know, or None. Raised, and added to the timeline, once; what
+            was written has None here where it had been raised before.
         saldo: the balance that was seen under the order's upstream key, Rupiah, or None.
     """
 
     order: Order
     entries: tuple[Entry, ...] = ()
+    once: bool = False
     message: Message | None = None
     tell_at: int = 0
-    alert: str | None = None
+    alert: Entry | None = None
     saldo: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    """What one transaction writes about one delivery.
+
+    Attributes:
+        delivery: as it stands from now on.
+        entry: a step for its order's timeline.
+        alert: what the operator must know, or None; raised once, as in `Record`.
+    """
+
+    delivery: Delivery
+    entry: Entry
+    alert: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +118,42 @@ class ResellerRow:
     keys: tuple[KeyRow, ...] = ()
 
 
+class Form(StrEnum):
+    """In which form a callback came (contract §7)."""
+
+    TEXT = "text"  # a query, with its order's token
+    JSON = "json"  # a body, signed under its order's upstream key
+    HINT = "hint"  # a query, with neither
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingCallback:
-    """A genuine callback whose order is not known yet."""
+    """A callback whose order is not known yet; `text` is its query or body as it came."""
 
     id: int
     upstream_trx_id: str
-    query: str
+    form: Form
+    text: str
     received_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """What an operator must know.
+
+    Attributes:
+        id: its number.
+        order: the order's upstream_trx_id, or None where it is about none.
+        text: what is the matter.
+        raised_at: Unix milliseconds.
+        acked_at: when an operator took note of it, or None.
+    """
+
+    id: int
+    order: str | None
+    text: str
+    raised_at: int
+    acked_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +207,11 @@ class Store(Protocol):
         ...
 
     async def due_orders(self, now: int, limit: int, skip: Collection[int]) -> list[Order]:
-        """List orders that are due, the longest due first, without those in `skip`."""
+        """List orders that are due, without those in `skip`.
+
+        Those come first that somebody waits for, the longest due first; then those that are final
+        and merely watched.
+        """
         ...
 
     async def count_open(self) -> int:
@@ -168,6 +220,31 @@ class Store(Protocol):
 
     async def interrupt_sends(self, now: int) -> int:
         """Make due now what a process that died was sending; returns how many. For start only."""
+        ...
+
+    async def mend_times(self, now: int, *, look_by: int, tell_by: int) -> int:
+        """Bring back what lies in a future that can not be, after the clock was set back.
+
+        Args:
+            now: Unix milliseconds.
+            look_by: the latest date that an order can have, by the schedules of today.
+            tell_by: the latest that a delivery can have.
+
+        Returns:
+            How many orders and deliveries had such a date.
+        """
+        ...
+
+    async def raise_alert(self, alert: Entry) -> bool:
+        """Raise an alert that is about no order; returns whether it is new."""
+        ...
+
+    async def alerts(self, *, with_acked: bool = False, limit: int = 50) -> list[Alert]:
+        """List alerts, newest first."""
+        ...
+
+    async def ack_alerts(self, ids: Collection[int] | None, now: int) -> list[int]:
+        """Take note of these open alerts, or of every open one; returns which they were."""
         ...
 
     async def timeline(self, order_id: int) -> list[Entry]:
@@ -179,9 +256,9 @@ class Store(Protocol):
         ...
 
     async def change_delivery(
-        self, delivery_id: int, decide: Callable[[Delivery], Delivery], entry: Entry
-    ) -> Delivery:
-        """Change a delivery by a function of what it is now, with a step for its order."""
+        self, delivery_id: int, decide: Callable[[Delivery], DeliveryRecord]
+    ) -> DeliveryRecord:
+        """Change a delivery by a function of what it is now; returns what was written."""
         ...
 
     async def resend_delivery(self, delivery_id: int, now: int, entry: Entry) -> Delivery | None:
@@ -206,8 +283,8 @@ class Store(Protocol):
         """List deliveries, newest first."""
         ...
 
-    async def keep_callback(self, upstream_trx_id: str, query: str, now: int) -> None:
-        """Keep a callback whose order is not known yet."""
+    async def keep_callback(self, upstream_trx_id: str, form: Form, text: str, now: int) -> None:
+        """Keep a callback whose order is not known yet, once."""
         ...
 
     async def waiting_callbacks(self, now: int, limit: int) -> list[WaitingCallback]:

@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -24,8 +23,11 @@ from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Order
 from gateway.store import (
     AccountRow,
+    Alert,
     Busy,
+    DeliveryRecord,
     Entry,
+    Form,
     JournalUnusable,
     OrderFilter,
     Record,
@@ -36,39 +38,38 @@ from gateway.store.group_commit import T, Thread, Work, Writer
 from gateway.store.lock import Lock
 from gateway.store.migrate import check_sqlite, migrate_sqlite
 from gateway.store.rows import (
-    CHANGING_ORDER_COLUMNS,
-    DELIVERY_COLUMNS,
     KEY_COLUMNS,
-    ORDER_COLUMNS,
     RESELLER_COLUMNS,
     delivery_from,
     order_from,
-    order_values,
     reseller_from,
-    reseller_values,
+)
+from gateway.store.sqlite_write import (
+    SELECT_DELIVERY,
+    SELECT_ORDER,
+    change_delivery,
+    change_order,
+    marks,
+    mend_times,
+    place,
+    put_reseller,
+    raise_alert,
+    resend_delivery,
+    see_saldo,
 )
 
 _CACHED_STATEMENTS = 256
 
-_ORDER = ", ".join(ORDER_COLUMNS)
-_SELECT_ORDER = f"SELECT {_ORDER} FROM orders"
-_INSERT_ORDER = (
-    f"INSERT INTO orders ({', '.join(ORDER_COLUMNS[1:])})"
-    f" VALUES ({', '.join('?' * (len(ORDER_COLUMNS) - 1))})"
-    " ON CONFLICT (reseller, trx_id) DO NOTHING RETURNING id"
-)
-_UPDATE_ORDER = (
-    f"UPDATE orders SET {', '.join(f'{name} = ?' for name in CHANGING_ORDER_COLUMNS)} WHERE id = ?"
-)
-_ADD_ENTRY = (
-    "INSERT INTO timeline (order_id, n, at, kind, text) VALUES (?1,"
-    " (SELECT coalesce(max(n), 0) + 1 FROM timeline WHERE order_id = ?1), ?2, ?3, ?4)"
-)
-_SELECT_DELIVERY = f"SELECT {', '.join(DELIVERY_COLUMNS)} FROM deliveries"
-_ADD_DELIVERY = (
-    "INSERT INTO deliveries (order_id, reseller, status, method, url, host, state, attempts,"
-    " next_at, created_at) VALUES (?, ?, ?, ?, ?, ?, 'due', 0, ?, ?)"
-)
+# In the words of the partial indexes, so that SQLite knows that they serve.
+_WAITED_FOR = "(final_at IS NULL OR ask_since IS NOT NULL)"
+_WATCHED = "final_at IS NOT NULL AND ask_since IS NULL"
+
+# One parameter for a whole list: their number in a statement has a limit.
+_LIST = "(SELECT value FROM json_each(?))"
+
+
+def _list(values: Collection[int] | Collection[str]) -> str:
+    return json.dumps(list(values))
 
 
 async def open_sqlite(path: Path) -> "SqliteStore":
@@ -150,17 +151,10 @@ class SqliteStore:
             raise JournalUnavailable(f"the journal can not be read: {error}") from error
 
     async def place(self, record: Record) -> tuple[Order, bool]:
-        return await self._write(lambda connection: _place(connection, record))
+        return await self._write(lambda connection: place(connection, record))
 
     async def change_order(self, order_id: int, decide: Callable[[Order], Record]) -> Record:
-        def work(connection: sqlite3.Connection) -> Record:
-            row = connection.execute(f"{_SELECT_ORDER} WHERE id = ?", (order_id,)).fetchone()
-            record = decide(order_from(row))
-            connection.execute(_UPDATE_ORDER, [*order_values(record.order), order_id])
-            _write_around(connection, record)
-            return record
-
-        return await self._write(work)
+        return await self._write(lambda connection: change_order(connection, order_id, decide))
 
     async def order(self, order_id: int) -> Order:
         return (await self._all_orders("id = ?", (order_id,)))[0]
@@ -176,7 +170,7 @@ class SqliteStore:
 
     async def _one_order(self, where: str, values: Sequence[Any]) -> Order | None:
         def work(connection: sqlite3.Connection) -> Order | None:
-            row = connection.execute(f"{_SELECT_ORDER} WHERE {where}", values).fetchone()
+            row = connection.execute(f"{SELECT_ORDER} WHERE {where}", values).fetchone()
             return None if row is None else order_from(row)
 
         return await self._read(work)
@@ -187,7 +181,7 @@ class SqliteStore:
         if wanted.reseller is not None:
             where, values = [*where, "reseller = ?"], [*values, wanted.reseller]
         if wanted.statuses:
-            where.append(f"status IN ({_marks(wanted.statuses)})")
+            where.append(f"status IN ({marks(wanted.statuses)})")
             values = [*values, *wanted.statuses]
         if wanted.before_id is not None:
             where, values = [*where, "id < ?"], [*values, wanted.before_id]
@@ -195,14 +189,23 @@ class SqliteStore:
         return await self._all_orders(f"{' AND '.join(where)} {tail}", [*values, wanted.limit])
 
     async def _all_orders(self, where: str, values: Sequence[Any]) -> list[Order]:
-        sql = f"{_SELECT_ORDER} WHERE {where}"
+        sql = f"{SELECT_ORDER} WHERE {where}"
         return await self._read(
             lambda connection: [order_from(row) for row in connection.execute(sql, values)]
         )
 
     async def due_orders(self, now: int, limit: int, skip: Collection[int]) -> list[Order]:
-        where = f"due_at <= ? AND id NOT IN {_LIST} ORDER BY due_at LIMIT ?"
-        return await self._all_orders(where, [now, _list(skip), limit])
+        due = f"due_at <= ? AND id NOT IN {_LIST} ORDER BY due_at, id LIMIT ?"
+
+        def work(connection: sqlite3.Connection) -> list[Order]:
+            found: list[Order] = []
+            for who in (_WAITED_FOR, _WATCHED):  # each has an index of its own
+                values = (now, _list(skip), limit - len(found))
+                rows = connection.execute(f"{SELECT_ORDER} WHERE {who} AND {due}", values)
+                found += [order_from(row) for row in rows]
+            return found
+
+        return await self._read(work)
 
     async def count_open(self) -> int:
         sql = "SELECT count(*) FROM orders WHERE final_at IS NULL"
@@ -211,6 +214,35 @@ class SqliteStore:
     async def interrupt_sends(self, now: int) -> int:
         sql = "UPDATE orders SET due_at = ? WHERE sending = 1 AND final_at IS NULL AND due_at > ?"
         return await self._write(lambda connection: connection.execute(sql, (now, now)).rowcount)
+
+    async def mend_times(self, now: int, *, look_by: int, tell_by: int) -> int:
+        return await self._write(lambda connection: mend_times(connection, now, look_by, tell_by))
+
+    async def raise_alert(self, alert: Entry) -> bool:
+        return await self._write(lambda connection: raise_alert(connection, None, alert))
+
+    async def alerts(self, *, with_acked: bool = False, limit: int = 50) -> list[Alert]:
+        where = "" if with_acked else "WHERE acked_at IS NULL"
+        sql = (
+            "SELECT a.id, o.reseller || '-' || o.trx_id, a.text, a.raised_at, a.acked_at"
+            f" FROM alerts a LEFT JOIN orders o ON o.id = a.order_id {where}"
+            " ORDER BY a.id DESC LIMIT ?"
+        )
+        names = ("id", "order", "text", "raised_at", "acked_at")
+
+        def work(connection: sqlite3.Connection) -> list[Alert]:
+            rows = connection.execute(sql, (limit,)).fetchall()
+            return [Alert(**dict(zip(names, row, strict=True))) for row in rows]
+
+        return await self._read(work)
+
+    async def ack_alerts(self, ids: Collection[int] | None, now: int) -> list[int]:
+        which = "" if ids is None else f" AND id IN {_LIST}"
+        sql = f"UPDATE alerts SET acked_at = ? WHERE acked_at IS NULL{which} RETURNING id"
+        values = (now,) if ids is None else (now, _list(ids))
+        return await self._write(
+            lambda connection: sorted(row[0] for row in connection.execute(sql, values).fetchall())
+        )
 
     async def timeline(self, order_id: int) -> list[Entry]:
         sql = "SELECT at, kind, text FROM timeline WHERE order_id = ? ORDER BY n"
@@ -228,32 +260,22 @@ class SqliteStore:
         return await self._all_deliveries(where, values)
 
     async def _all_deliveries(self, where: str, values: Sequence[Any]) -> list[Delivery]:
-        sql = f"{_SELECT_DELIVERY} WHERE {where}"
+        sql = f"{SELECT_DELIVERY} WHERE {where}"
         return await self._read(
             lambda connection: [delivery_from(row) for row in connection.execute(sql, values)]
         )
 
     async def change_delivery(
-        self, delivery_id: int, decide: Callable[[Delivery], Delivery], entry: Entry
-    ) -> Delivery:
-        def work(connection: sqlite3.Connection) -> Delivery:
-            changed = decide(_delivery(connection, delivery_id))
-            _write_delivery(connection, changed, entry)
-            return changed
-
-        return await self._write(work)
+        self, delivery_id: int, decide: Callable[[Delivery], DeliveryRecord]
+    ) -> DeliveryRecord:
+        return await self._write(
+            lambda connection: change_delivery(connection, delivery_id, decide)
+        )
 
     async def resend_delivery(self, delivery_id: int, now: int, entry: Entry) -> Delivery | None:
-        def work(connection: sqlite3.Connection) -> Delivery | None:
-            found = _delivery(connection, delivery_id)
-            sql = "SELECT 1 FROM deliveries WHERE order_id = ? AND id > ?"
-            if connection.execute(sql, (found.order_id, delivery_id)).fetchone():
-                return None
-            due = replace(found, state=DeliveryState.DUE, attempts=0, next_at=now, done_at=None)
-            _write_delivery(connection, due, entry)
-            return due
-
-        return await self._write(work)
+        return await self._write(
+            lambda connection: resend_delivery(connection, delivery_id, now, entry)
+        )
 
     async def delivery(self, delivery_id: int) -> Delivery | None:
         found = await self._all_deliveries("id = ?", (delivery_id,))
@@ -275,24 +297,31 @@ class SqliteStore:
         tail = "ORDER BY id DESC LIMIT ?"
         return await self._all_deliveries(f"{' AND '.join(where)} {tail}", [*values, limit])
 
-    async def keep_callback(self, upstream_trx_id: str, query: str, now: int) -> None:
+    async def keep_callback(self, upstream_trx_id: str, form: Form, text: str, now: int) -> None:
         sql = (
-            "INSERT INTO waiting_callbacks (upstream_trx_id, query, received_at, next_at)"
-            " VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            "INSERT INTO waiting_callbacks (upstream_trx_id, form, query, received_at, next_at)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
         )
-        values = (upstream_trx_id, query, now, now)
+        values = (upstream_trx_id, form, text, now, now)
         await self._write(lambda connection: connection.execute(sql, values).rowcount)
 
     async def waiting_callbacks(self, now: int, limit: int) -> list[WaitingCallback]:
         sql = (
-            "SELECT id, upstream_trx_id, query, received_at FROM waiting_callbacks"
+            "SELECT id, upstream_trx_id, form, query, received_at FROM waiting_callbacks"
             " WHERE next_at <= ? ORDER BY next_at LIMIT ?"
         )
 
         def work(connection: sqlite3.Connection) -> list[WaitingCallback]:
-            names = ("id", "upstream_trx_id", "query", "received_at")
-            rows = connection.execute(sql, (now, limit)).fetchall()
-            return [WaitingCallback(**dict(zip(names, row, strict=True))) for row in rows]
+            return [
+                WaitingCallback(
+                    id=row[0],
+                    upstream_trx_id=row[1],
+                    form=Form(row[2]),
+                    text=row[3],
+                    received_at=row[4],
+                )
+                for row in connection.execute(sql, (now, limit))
+            ]
 
         return await self._read(work)
 
@@ -331,7 +360,7 @@ class SqliteStore:
                 sql = "DELETE FROM reseller_keys WHERE reseller = ?"
                 connection.execute(sql, (row.code,))
             for row in rows:
-                _put_reseller(connection, row)
+                put_reseller(connection, row)
 
         await self._write(work)
 
@@ -343,7 +372,7 @@ class SqliteStore:
         return await self._read(work)
 
     async def see_saldo(self, account: str, saldo: int) -> None:
-        await self._write(lambda connection: _see_saldo(connection, account, saldo))
+        await self._write(lambda connection: see_saldo(connection, account, saldo))
 
     async def meta(self, key: str) -> bytes | None:
         def work(connection: sqlite3.Connection) -> bytes | None:
@@ -372,108 +401,3 @@ class SqliteStore:
         await self._reader.close()
         await self._writing_thread.close()
         self.lock.close()
-
-
-# One parameter for a whole list: their number in a statement has a limit.
-_LIST = "(SELECT value FROM json_each(?))"
-
-
-def _list(values: Collection[int] | Collection[str]) -> str:
-    return json.dumps(list(values))
-
-
-def _marks(values: Collection[Any]) -> str:
-    return ", ".join("?" * len(values))
-
-
-def _place(connection: sqlite3.Connection, record: Record) -> tuple[Order, bool]:
-    values = order_values(record.order, ORDER_COLUMNS[1:])
-    row = connection.execute(_INSERT_ORDER, values).fetchone()
-    if row is None:
-        sql = f"{_SELECT_ORDER} WHERE reseller = ? AND trx_id = ?"
-        key = (record.order.reseller, record.order.trx_id)
-        return order_from(connection.execute(sql, key).fetchone()), False
-    placed = replace(record, order=replace(record.order, id=row[0]))
-    _write_around(connection, placed)
-    return placed.order, True
-
-
-def _write_around(connection: sqlite3.Connection, record: Record) -> None:
-    """Write what goes with an order's change: timeline, outbox row, alert, saldo."""
-    order = record.order
-    _add_entries(connection, order.id, record.entries)
-    if record.message is not None:
-        _add_delivery(connection, record)
-    if record.alert is not None:
-        _raise_alert(connection, order.id, record.alert, record.entries[-1].at)
-    if record.saldo is not None and order.account is not None:
-        _see_saldo(connection, order.account, record.saldo)
-
-
-def _add_entries(connection: sqlite3.Connection, order_id: int, entries: Sequence[Entry]) -> None:
-    for entry in entries:
-        connection.execute(_ADD_ENTRY, (order_id, entry.at, entry.kind, entry.text))
-
-
-def _add_delivery(connection: sqlite3.Connection, record: Record) -> None:
-    order, message = record.order, record.message
-    connection.execute(
-        "UPDATE deliveries SET state = 'superseded', next_at = NULL"
-        " WHERE order_id = ? AND state = 'due'",
-        (order.id,),
-    )
-    if message is not None:
-        told = (message.status, message.method, message.url, message.host)
-        values = (order.id, order.reseller, *told, record.tell_at, record.tell_at)
-        connection.execute(_ADD_DELIVERY, values)
-
-
-def _delivery(connection: sqlite3.Connection, delivery_id: int) -> Delivery:
-    sql = f"{_SELECT_DELIVERY} WHERE id = ?"
-    return delivery_from(connection.execute(sql, (delivery_id,)).fetchone())
-
-
-def _write_delivery(connection: sqlite3.Connection, delivery: Delivery, entry: Entry) -> None:
-    connection.execute(
-        "UPDATE deliveries SET state = ?, attempts = ?, next_at = ?, done_at = ?,"
-        " last_result = ? WHERE id = ?",
-        (
-            delivery.state,
-            delivery.attempts,
-            delivery.next_at,
-            delivery.done_at,
-            delivery.last_result,
-            delivery.id,
-        ),
-    )
-    _add_entries(connection, delivery.order_id, (entry,))
-    if delivery.state is DeliveryState.DEAD:
-        text = f"delivery {delivery.id} of {delivery.message.status} is dead"
-        _raise_alert(connection, delivery.order_id, text, entry.at)
-
-
-def _raise_alert(connection: sqlite3.Connection, order_id: int, text: str, at: int) -> None:
-    sql = "INSERT INTO alerts (order_id, text, raised_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-    connection.execute(sql, (order_id, text, at))
-
-
-def _see_saldo(connection: sqlite3.Connection, account: str, saldo: int) -> None:
-    connection.execute("UPDATE accounts SET saldo = ? WHERE id = ?", (saldo, account))
-
-
-def _put_reseller(connection: sqlite3.Connection, row: ResellerRow) -> None:
-    update = ", ".join(f"{n} = excluded.{n}" for n in RESELLER_COLUMNS if n not in _KEPT)
-    connection.execute(
-        f"INSERT INTO resellers ({', '.join(RESELLER_COLUMNS)})"
-        f" VALUES ({_marks(RESELLER_COLUMNS)}) ON CONFLICT (code) DO UPDATE SET {update}",
-        reseller_values(row),
-    )
-    for key in row.keys:
-        connection.execute(
-            f"INSERT INTO reseller_keys (reseller, {', '.join(KEY_COLUMNS)})"
-            f" VALUES ({_marks((row.code, *KEY_COLUMNS))})",
-            [row.code, *(getattr(key, name) for name in KEY_COLUMNS)],
-        )
-
-
-_KEPT = frozenset({"code", "created_at"})

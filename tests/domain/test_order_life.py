@@ -1,6 +1,6 @@
 """Whatever arrives in whatever order: what must never happen to an order (contract T2 to T8)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,6 +57,8 @@ class Witness:
     def take(self, step: Step) -> None:
         """One step, and everything that must hold after it."""
         self.now = max(T0, self.now + round(step.wait_s * S))
+        if step.wait_s < 0:
+            self._mend()  # as the journal does when the clock was set back
         evidence = Evidence(
             source=step.source,
             verdict=step.verdict,
@@ -74,6 +76,12 @@ class Witness:
         self._check_send(before, evidence, change, settled=settled)
         self.order = change.order
 
+    def _mend(self) -> None:
+        ended_at = self.order.send_ended_at
+        if ended_at is not None and ended_at > self.now:
+            self.order = replace(self.order, send_ended_at=self.now)
+            self.ended_at = self.now
+
     def _count(self, before: Order, evidence: Evidence) -> bool:
         if before.sending and evidence.source is Source.REPLY:
             self.ended_at = self.now
@@ -85,7 +93,7 @@ class Witness:
         settled = (
             not sending
             and self.ended_at is not None
-            and (evidence.asked_at >= self.ended_at + RULES.settle_s * S)
+            and self.now >= evidence.asked_at >= self.ended_at + RULES.settle_s * S
         )
         if evidence.source is Source.LOOKUP:
             miss = evidence.verdict is Silence.NOT_FOUND

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.domain.errors import Code, NotDone
-from gateway.domain.order import Rules, Silence, Source, Status, fail
+from gateway.domain.order import Silence, Source, Status, fail
 from gateway.domain.truth import apply, overrule
 from tests.domain.cases import NOTE, RULES, T0, Life, S, new_order, said, sent, uncertain
 
@@ -33,7 +33,8 @@ HOWS = ["refused", "unreachable", "looked up", "expired"]
 
 def looks_until_the_end(life: Life, verdict: Status | Silence) -> list[float]:
     """When it was looked up, in seconds after it failed."""
-    failed_at, at = life.now, []
+    failed_at = life.now
+    at: list[float] = []
     while life.order.due_at is not None and len(at) < 50:
         life.now = life.order.due_at
         at.append((life.now - failed_at) / S)
@@ -120,15 +121,11 @@ def test_not_found_means_nothing_until_our_own_clock_has_seen_settle_s_pass() ->
 
 def test_the_first_look_up_that_means_something_is_planned_by_our_own_clock() -> None:
     since = T0 + 3600 * S
-    rules = Rules(**{**_values(RULES), "schedule_s": (900,), "clock_since": since})
+    rules = replace(RULES, schedule_s=(900,), clock_since=since)
     change = apply(
         uncertain(2, due_at=since), said(Source.LOOKUP, Silence.NO_ANSWER), since + S, rules
     )
     assert change.order.due_at == since + 40 * S
-
-
-def _values(rules: Rules) -> dict[str, object]:
-    return {name: getattr(rules, name) for name in Rules.__slots__}
 
 
 def test_what_was_asked_in_the_future_was_asked_before_the_clock_was_set_back() -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gateway.domain.delivery import Message
+from gateway.domain.delivery import Delivery, Message
 from gateway.domain.order import Order, Rules, Status, begin_send
-from gateway.store import AccountRow, Entry, KeyRow, Record, ResellerRow, Store
+from gateway.store import AccountRow, DeliveryRecord, Entry, KeyRow, Record, ResellerRow, Store
 from gateway.store.open import open_store
 
 T0 = 1_700_000_000_000
@@ -115,3 +115,14 @@ async def tell(store: Store, placed: Order, told: Message, at: int = T0) -> int:
     )
     (newest,) = await store.deliveries(order_id=placed.id, limit=1)
     return newest.id
+
+
+async def change_delivery(
+    store: Store, delivery_id: int, decide: Callable[[Delivery], Delivery], entry: Entry
+) -> Delivery:
+    """Change a delivery by a function, with a step for its order and no alert."""
+
+    def record(before: Delivery) -> DeliveryRecord:
+        return DeliveryRecord(delivery=decide(before), entry=entry)
+
+    return (await store.change_delivery(delivery_id, record)).delivery

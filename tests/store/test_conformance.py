@@ -9,7 +9,7 @@ import pytest
 
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.order import Order, Status
-from gateway.store import Entry, OrderFilter, Record, Store
+from gateway.store import Entry, Form, OrderFilter, Record, Store
 from tests.store.journals import (
     ACCOUNTS,
     T0,
@@ -124,7 +124,7 @@ async def test_a_change_sees_what_is_and_writes_what_it_decides(store: Store) ->
             entries=(Entry(T0 + 1, "answered", "SUCCESS"), Entry(T0 + 1, "decided", "applied")),
             message=message(),
             tell_at=T0 + 5,
-            alert="look at this",
+            alert=Entry(T0 + 1, "alert", "look at this"),
             saldo=77,
         )
 
@@ -136,6 +136,7 @@ async def test_a_change_sees_what_is_and_writes_what_it_decides(store: Store) ->
         "sending",
         "answered",
         "decided",
+        "alert",
     ]
     (told,) = await store.deliveries()
     assert (told.order_id, told.reseller, told.message) == (placed.id, "toko", message())
@@ -400,7 +401,7 @@ async def test_everything_is_there_after_closing_and_opening(journal: Path) -> N
     placed = await place(first)
     told = await tell(first, placed, message())
     await first.put_meta("salt", b"s")
-    await first.keep_callback("toko-9", "q", T0)
+    await first.keep_callback("toko-9", Form.TEXT, "q", T0)
     await first.close()
     second = await open_journal(journal)
     assert await second.order_by_trx_id("toko", "A1") == placed

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.domain.delivery import Delivery, DeliveryState
-from gateway.store import Busy, Entry, Record, Store
-from tests.store.journals import T0, message, place, tell
+from gateway.store import Busy, Entry, Form, Record, Store
+from tests.store.journals import T0, change_delivery, message, place, tell
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -38,8 +38,8 @@ async def test_a_newer_message_takes_the_place_of_what_was_not_told(store: Store
 async def test_what_was_told_or_is_dead_stays_so(store: Store, state: DeliveryState) -> None:
     placed = await place(store)
     first = await tell(store, placed, message("FAILED"))
-    await store.change_delivery(
-        first, lambda d: replace(d, state=state, next_at=None), Entry(T0, "told", "x")
+    await change_delivery(
+        store, first, lambda d: replace(d, state=state, next_at=None), Entry(T0, "told", "x")
     )
     await tell(store, placed, message("SUCCESS"))
     old = await store.delivery(first)
@@ -92,7 +92,7 @@ async def test_a_delivery_changes_by_what_it_is_now_with_a_step_for_its_order(
             before, attempts=before.attempts + 1, next_at=T0 + 60, last_result="HTTP 500"
         )
 
-    written = await store.change_delivery(first, later, Entry(T0 + 1, "told", "HTTP 500"))
+    written = await change_delivery(store, first, later, Entry(T0 + 1, "told", "HTTP 500"))
     assert written == await store.delivery(first)
     assert (written.attempts, written.next_at, written.last_result) == (1, T0 + 60, "HTTP 500")
     assert (await store.timeline(placed.id))[-1] == Entry(T0 + 1, "told", "HTTP 500")
@@ -101,7 +101,8 @@ async def test_a_delivery_changes_by_what_it_is_now_with_a_step_for_its_order(
 async def test_the_request_of_a_delivery_never_changes(store: Store) -> None:
     placed = await place(store)
     first = await tell(store, placed, message())
-    await store.change_delivery(
+    await change_delivery(
+        store,
         first,
         lambda d: replace(d, message=message("FAILED"), reseller="warung"),
         Entry(T0, "told", "x"),
@@ -120,7 +121,7 @@ async def test_a_delivery_whose_decision_raises_stays_and_leaves_no_step(store: 
         raise OddError(before.id)
 
     with pytest.raises(OddError):
-        await store.change_delivery(first, decide, Entry(T0, "told", "x"))
+        await change_delivery(store, first, decide, Entry(T0, "told", "x"))
     kept = await store.delivery(first)
     assert kept is not None
     assert kept.state is DeliveryState.DUE
@@ -135,7 +136,7 @@ async def test_a_delivery_is_resent_with_its_whole_schedule_before_it(store: Sto
         dead = replace(before, state=DeliveryState.DEAD, next_at=None, attempts=14)
         return replace(dead, done_at=T0 + 1, last_result="HTTP 500")
 
-    await store.change_delivery(first, die, Entry(T0 + 1, "not_told", "x"))
+    await change_delivery(store, first, die, Entry(T0 + 1, "not_told", "x"))
     resent = await store.resend_delivery(first, T0 + 9, Entry(T0 + 9, "resent", "by hand"))
     assert resent is not None
     assert resent == await store.delivery(first)
@@ -204,17 +205,18 @@ async def test_deliveries_are_listed_newest_first(store: Store) -> None:
 
 
 async def test_a_callback_is_kept_once_until_it_is_done_with(store: Store) -> None:
-    await store.keep_callback("toko-9", "status=SUCCESS", T0 + 5)
-    await store.keep_callback("toko-9", "status=SUCCESS", T0 + 9)
-    await store.keep_callback("toko-9", "status=REFUNDED", T0 + 1)
+    await store.keep_callback("toko-9", Form.TEXT, "status=SUCCESS", T0 + 5)
+    await store.keep_callback("toko-9", Form.TEXT, "status=SUCCESS", T0 + 9)
+    await store.keep_callback("toko-9", Form.TEXT, "status=REFUNDED", T0 + 1)
     assert await store.waiting_callbacks(T0, 9) == []
     first, second = await store.waiting_callbacks(T0 + 5, 9)
-    assert (first.query, first.received_at) == ("status=REFUNDED", T0 + 1)
-    assert (second.upstream_trx_id, second.query, second.received_at) == (
+    assert (first.text, first.received_at) == ("status=REFUNDED", T0 + 1)
+    assert (second.upstream_trx_id, second.text, second.received_at) == (
         "toko-9",
         "status=SUCCESS",
         T0 + 5,
     )
+    assert (first.form, second.form) == (Form.TEXT, Form.TEXT)
     assert await store.waiting_callbacks(T0 + 5, 1) == [first]
     await store.put_off_callback(first.id, T0 + 60)
     assert await store.waiting_callbacks(T0 + 59, 9) == [second]

@@ -7,14 +7,11 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.domain.delivery import DeliveryState
 from gateway.domain.errors import JournalUnavailable
 from gateway.store import Entry, JournalInUse, JournalUnusable, Record
 from gateway.store.group_commit import MAX_BATCH, Writer
@@ -113,33 +110,6 @@ async def test_nothing_of_a_batch_is_seen_before_its_commit(
     )
     assert seen[0] == ("PENDING", 2)
     assert len(seen) == 2
-
-
-async def test_an_alert_is_raised_in_the_same_transaction_and_once(
-    store: SqliteStore, path: Path
-) -> None:
-    placed = await place(store)
-    for text in ("one", "one", "two"):
-        told = Record(order=placed, entries=(Entry(T0 + 7, "alert", text),), alert=text)
-        await store.change_order(placed.id, partial(lambda told, _: told, told))
-    with closing(sqlite3.connect(path)) as other:
-        rows = other.execute("SELECT order_id, text, raised_at FROM alerts ORDER BY id").fetchall()
-    assert rows == [(placed.id, "one", T0 + 7), (placed.id, "two", T0 + 7)]
-
-
-async def test_a_dead_delivery_raises_an_alert(store: SqliteStore, path: Path) -> None:
-    placed = await place(store)
-    told = Record(order=placed, entries=(Entry(T0, "x", "x"),), message=message())
-    await store.change_order(placed.id, lambda _: told)
-    (delivery,) = await store.deliveries()
-    await store.change_delivery(
-        delivery.id,
-        lambda d: replace(d, state=DeliveryState.DEAD, next_at=None),
-        Entry(T0 + 9, "told", "x"),
-    )
-    with closing(sqlite3.connect(path)) as other:
-        (row,) = other.execute("SELECT order_id, text, raised_at FROM alerts").fetchall()
-    assert row == (placed.id, f"delivery {delivery.id} of SUCCESS is dead", T0 + 9)
 
 
 # trouble

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.domain.order import Status
 from gateway.store import Record
+from gateway.store.sqlite import _WAITED_FOR, _WATCHED
 from tests.store.journals import T0, message, open_journal, place, sold, tell
 
 
@@ -177,12 +178,16 @@ def test_every_table_is_strict(database: sqlite3.Connection) -> None:
     assert set(tables.values()) == {1}
 
 
+DUE = "SELECT * FROM orders WHERE {} AND due_at <= 5"
+
+
 @pytest.mark.parametrize(
     ("sql", "index"),
     [
         ("SELECT * FROM orders WHERE reseller = 'a' AND trx_id = 'b'", "sqlite_autoindex_orders"),
         ("SELECT * FROM orders WHERE invoice_number = 'a'", "orders_invoice"),
-        ("SELECT * FROM orders WHERE due_at <= 5 ORDER BY due_at LIMIT 9", "orders_due"),
+        (f"{DUE.format(_WAITED_FOR)} ORDER BY due_at, id LIMIT 9", "orders_due"),
+        (f"{DUE.format(_WATCHED)} ORDER BY due_at, id LIMIT 9", "orders_watched"),
         ("SELECT * FROM deliveries WHERE next_at <= 5 ORDER BY next_at, id", "deliveries_due"),
         ("SELECT count(*) FROM orders WHERE final_at IS NULL", "orders_open"),
         ("UPDATE deliveries SET state = 'dead' WHERE order_id = 5", "deliveries_of_order"),
@@ -194,3 +199,4 @@ def test_what_is_asked_often_reads_no_whole_table(
 ) -> None:
     plan = " ".join(row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {sql}"))
     assert index in plan
+    assert "TEMP B-TREE" not in plan

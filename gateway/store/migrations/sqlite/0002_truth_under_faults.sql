@@ -1,0 +1,10 @@
+-- What failed is watched for a day, so an order that is final may have a date without a doubt. Who is waited for comes
+-- before who is merely watched, so each has an index of its own; both stay small.
+DROP INDEX orders_due;
+CREATE INDEX orders_due ON orders (due_at) WHERE due_at IS NOT NULL AND (final_at IS NULL OR ask_since IS NOT NULL);
+CREATE INDEX orders_watched ON orders (due_at) WHERE due_at IS NOT NULL AND final_at IS NOT NULL AND ask_since IS NULL;
+
+-- In which form a callback came that is kept: text (with its order's token), json (signed), or hint (neither).
+ALTER TABLE waiting_callbacks ADD COLUMN form TEXT NOT NULL DEFAULT 'text' CHECK (form IN ('text', 'json', 'hint'));
+
+CREATE INDEX alerts_open ON alerts (id) WHERE acked_at IS NULL;

@@ -1,0 +1,137 @@
+"""Alerts, mended times and whose turn it is: what every backend does the same."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from gateway.domain.delivery import Delivery, DeliveryState
+from gateway.domain.order import Order, Status
+from gateway.store import DeliveryRecord, Entry, Form, Record, Store
+from tests.store.journals import T0, message, place, sold, tell
+
+pytestmark = pytest.mark.timeout(30)
+
+DAY = 86_400_000
+
+
+async def alarm(store: Store, order: Order, text: str) -> Record:
+    alert = Entry(T0 + 7, "alert", text)
+    told = Record(order=order, entries=(Entry(T0 + 7, "decided", "x"),), alert=alert)
+    return await store.change_order(order.id, partial(lambda told, _: told, told))
+
+
+async def test_an_alert_is_raised_once_and_stands_in_the_timeline_once(store: Store) -> None:
+    placed = await place(store)
+    written = [await alarm(store, placed, text) for text in ("one", "one", "two")]
+    assert [record.alert is not None for record in written] == [True, False, True]
+    alerts = await store.alerts()
+    assert [(a.order, a.text, a.raised_at, a.acked_at) for a in alerts] == [
+        (placed.upstream_trx_id, "two", T0 + 7, None),
+        (placed.upstream_trx_id, "one", T0 + 7, None),
+    ]
+    steps = [entry.text for entry in await store.timeline(placed.id) if entry.kind == "alert"]
+    assert steps == ["one", "two"]
+
+
+async def test_an_alert_that_an_operator_took_note_of_is_not_raised_again(store: Store) -> None:
+    placed = await place(store)
+    await alarm(store, placed, "one")
+    await alarm(store, placed, "two")
+    two, one = await store.alerts()
+    assert await store.ack_alerts([one.id], T0 + 9) == [one.id]
+    assert await store.ack_alerts([one.id, 99], T0 + 10) == []
+    assert await store.alerts() == [two]
+    assert await store.alerts(with_acked=True) == [two, replace(one, acked_at=T0 + 9)]
+    assert (await alarm(store, placed, "one")).alert is None
+    assert await store.ack_alerts(None, T0 + 11) == [two.id]
+    assert await store.alerts() == []
+    assert len(await store.alerts(with_acked=True, limit=1)) == 1
+
+
+async def test_an_alert_may_be_about_no_order(store: Store) -> None:
+    assert await store.raise_alert(Entry(T0, "alert", "the clock was set"))
+    (alert,) = await store.alerts()
+    assert (alert.order, alert.text) == (None, "the clock was set")
+
+
+async def test_a_delivery_s_alert_is_written_with_it(store: Store) -> None:
+    placed = await place(store)
+    first = await tell(store, placed, message())
+
+    def die(before: Delivery) -> DeliveryRecord:
+        dead = replace(before, state=DeliveryState.DEAD, next_at=None)
+        entry = Entry(T0 + 9, "not_told", "x")
+        return DeliveryRecord(delivery=dead, entry=entry, alert=Entry(T0 + 9, "alert", "dead"))
+
+    assert (await store.change_delivery(first, die)).alert is not None
+    assert (await store.change_delivery(first, die)).alert is None
+    (alert,) = await store.alerts()
+    assert (alert.order, alert.text) == (placed.upstream_trx_id, "dead")
+
+
+async def test_what_is_said_often_is_written_once(store: Store) -> None:
+    placed = await place(store)
+    steps = len(await store.timeline(placed.id))
+
+    async def say(text: str, at: int, *, once: bool = True) -> None:
+        entries = (Entry(at, "called_back", text), Entry(at, "decided", "to be looked up"))
+        record = Record(order=placed, entries=entries, once=once)
+        await store.change_order(placed.id, lambda _: record)
+
+    for n in range(5):
+        await say("a", T0 + n)
+        await say("b", T0 + n)
+    assert len(await store.timeline(placed.id)) == steps + 4
+    await say("a", T0 + 9, once=False)
+    assert len(await store.timeline(placed.id)) == steps + 6
+
+
+async def test_who_is_waited_for_comes_before_who_is_watched(store: Store) -> None:
+    failed = await place(
+        store,
+        "1",
+        status=Status.FAILED,
+        final_at=T0,
+        due_at=T0 + 1,
+        sending=False,
+        send_ended_at=T0,
+    )
+    open_ = await place(store, "2", due_at=T0 + 5)
+    doubted = await place(store, "3")
+    asked = replace(sold(doubted), due_at=T0 + 3, ask_since=T0 + 3)
+    await store.change_order(doubted.id, lambda _: Record(order=asked))
+
+    async def due(limit: int, *skip: int) -> list[str]:
+        return [o.trx_id for o in await store.due_orders(T0 + 9, limit, set(skip))]
+
+    assert await due(9) == ["3", "2", "1"]
+    assert await due(2) == ["3", "2"]
+    assert await due(2, open_.id) == ["3", "1"]
+    assert await due(9, failed.id, doubted.id) == ["2"]
+
+
+async def test_times_of_a_future_that_can_not_be_are_brought_back(store: Store) -> None:
+    now = T0 - 365 * DAY  # the clock was set back by a year
+    placed = await place(store, "1", due_at=T0 + 75_000)
+    ended = await place(store, "2", sending=False, send_ended_at=T0 + 1_000, due_at=T0 + 2_000)
+    delivery = await tell(store, placed, message())
+    await store.keep_callback("toko-9", Form.TEXT, "q", T0)
+
+    assert await store.mend_times(now, look_by=now + 900_000, tell_by=now + 60_000) == 4
+    first, second = await store.order(placed.id), await store.order(ended.id)
+    assert (first.due_at, first.first_sent_at) == (now + 900_000, now)
+    assert (second.due_at, second.send_ended_at) == (now + 900_000, now)
+    assert first.placed_at == placed.placed_at, "what happened stays what was written down"
+    told = await store.delivery(delivery)
+    assert told is not None
+    assert told.next_at == now + 60_000
+    assert len(await store.waiting_callbacks(now, 9)) == 1
+    assert await store.mend_times(now, look_by=now + 900_000, tell_by=now + 60_000) == 0
+
+
+async def test_times_that_can_be_stay(store: Store) -> None:
+    placed = await place(store, "1", due_at=T0 + 75_000)
+    await tell(store, placed, message())
+    assert await store.mend_times(T0, look_by=T0 + 900_000, tell_by=T0 + 60_000) == 0
+    assert await store.order(placed.id) == placed
