@@ -58,9 +58,7 @@ def _hang_up(request: web.Request, *, reset: bool) -> web.Response:
     if reset:
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_ONCE)
-        transport.abort()
-    else:
-        transport.close()
+    transport.close()
     return web.Response()
 
 

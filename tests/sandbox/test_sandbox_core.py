@@ -157,6 +157,8 @@ def test_double_buy_sells_twice_to_whoever_overlaps_and_only_to_them(
         world.buy("t-1")
         await asyncio.sleep(60)
         assert ", status SUCCESS. " in said(world.buy("t-1"))
+        told = json.loads(said(world.look_up("t-1")))["data"]
+        assert told["invoice_number"] == world.ledger.purchases[0].invoice_number
 
     _, world = in_virtual_time(
         play, faults=Faults({"double-buy": 1.0}), latency_s=latency_s, race_s=2.0
@@ -188,6 +190,19 @@ def test_a_late_look_up_finds_it_when_its_time_has_come() -> None:
 
     codes, _ = in_virtual_time(play, faults=Faults({"lookup-late": 1.0}), late_s=5.0)
     assert codes == ["INVOICE_NOT_FOUND", "INVOICE_NOT_FOUND", "success"]
+
+
+def test_each_turn_of_one_order_has_its_own_luck() -> None:
+    async def play(world: World) -> list[int]:
+        asks = (world.buy, world.look_up)
+        answers = [ask("t-1") for ask in asks for _ in range(40)]
+        return [answer.status for answer in answers if isinstance(answer, Answer)]
+
+    rates = {"error-500": 0.5, "lookup-500": 0.5}
+    statuses, _ = in_virtual_time(play, faults=Faults(rates))
+    assert len(statuses) == 80
+    for half in (statuses[:40], statuses[40:]):
+        assert 8 < half.count(500) < 32
 
 
 def test_a_refusal_after_a_purchase_comes_in_every_form_and_changes_nothing() -> None:

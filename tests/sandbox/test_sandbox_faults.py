@@ -57,6 +57,9 @@ def test_a_choice_is_fixed_and_does_not_hang_on_the_hit() -> None:
         pick for pick, trx_id in zip(chosen, IDS, strict=True) if faults.hits(Fault.HTML, trx_id)
     ]
     assert both.count(200) == pytest.approx(len(both) / 2, rel=0.2)
+    other = [faults.pick(Fault.HTML, trx_id, 1, (200, 502), "another") for trx_id in IDS]
+    equal = sum(one == two for one, two in zip(chosen, other, strict=True))
+    assert equal == pytest.approx(len(IDS) / 2, rel=0.06)
 
 
 @pytest.mark.parametrize(
