@@ -1,6 +1,6 @@
 """The processes of the journeys: once a session the two counterparties and a folder to copy."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from tests.journey.office import Office, new_office
 from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.journey.processes import Processes
 
+RecordProperty = Callable[[str, object], None]
 UPSTREAM_KEYS = {"toko1": "kunci-supplier-satu-9f81c2", "toko2": "kunci-supplier-dua-77ab01"}
 
 
@@ -45,6 +46,14 @@ def _upstream(
 
 
 @pytest.fixture(scope="session")
+def _quick_upstream(
+    session_processes: Processes, tmp_path_factory: pytest.TempPathFactory
+) -> UpstreamProcess:
+    folder = tmp_path_factory.mktemp("quick")
+    return UpstreamProcess(session_processes, folder, delay_s=0.6, slow_s=0.8)
+
+
+@pytest.fixture(scope="session")
 def _panel(session_processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> PanelProcess:
     return PanelProcess(session_processes, tmp_path_factory.mktemp("panel"))
 
@@ -54,6 +63,13 @@ async def upstream(_upstream: UpstreamProcess) -> UpstreamProcess:
     """The sandbox as a process, with its books open."""
     await _upstream.ready()
     return _upstream
+
+
+@pytest.fixture
+async def quick_upstream(_quick_upstream: UpstreamProcess) -> UpstreamProcess:
+    """A second sandbox in a hurry, for journeys that a fork walks in a second."""
+    await _quick_upstream.ready()
+    return _quick_upstream
 
 
 @pytest.fixture

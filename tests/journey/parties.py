@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import aiohttp
 
+from gateway.sandbox.books import BOOKS_PATH
 from tests.journey.processes import HERE, Processes
 
 DELAY_S = 1.5  # from one status to the next: time for a kill, a start and its first look-ups
@@ -21,10 +23,12 @@ class Told:
     """One request at the panel.
 
     Attributes:
+        at: when, seconds since the epoch.
         answered: the HTTP code that the panel gave.
         line: the request line, as it came.
     """
 
+    at: float
     answered: int
     line: str
 
@@ -50,6 +54,9 @@ class PanelProcess:
         script = str(HERE / "run_panel.py")
         self._process = processes.start([sys.executable, script, str(self._file)], folder, "panel")
         self.url = ""
+        self._read_bytes = 0
+        self._all: list[Told] = []
+        self._by_name: defaultdict[str, list[Told]] = defaultdict(list)
 
     async def ready(self) -> None:
         if not self.url:
@@ -65,30 +72,54 @@ class PanelProcess:
 
     def told(self, name: str | None = None) -> list[Told]:
         """Return what arrived, in its order; of one name, or everything."""
-        lines = self._file.read_text(encoding="utf-8").split("\n")[:-1]
-        all_told = [Told(**json.loads(line)) for line in lines if name is None or name in line]
-        return [told for told in all_told if name in (None, told.name)]
+        self._read()
+        return list(self._all if name is None else self._by_name[name])
+
+    def _read(self) -> None:
+        """Take in the whole lines that were written since."""
+        with self._file.open("rb") as file:
+            file.seek(self._read_bytes)
+            lines = file.read().rpartition(b"\n")[0]
+        if lines:
+            self._read_bytes += len(lines) + 1
+            for line in lines.split(b"\n"):
+                told = Told(**json.loads(line))
+                self._all.append(told)
+                self._by_name[told.name].append(told)
 
 
 class UpstreamProcess:
-    """The sandbox with open books."""
+    """The sandbox, whose books are open.
 
-    def __init__(self, processes: Processes, folder: Path) -> None:
-        command = [sys.executable, str(HERE / "run_upstream.py"), str(DELAY_S), str(SLOW_S)]
+    Args:
+        processes: what it is started by.
+        folder: for what it says.
+        options: those of the sandbox, and `faults` by name, and their `seed`.
+    """
+
+    def __init__(self, processes: Processes, folder: Path, **options: Any) -> None:
+        options = {"delay_s": DELAY_S, "slow_s": SLOW_S, **options}
+        command = [sys.executable, str(HERE / "run_upstream.py"), json.dumps(options)]
         self._process = processes.start(command, folder, "upstream")
         self.url = ""
-        self._ledger = ""
 
     async def ready(self) -> None:
         if not self.url:
-            said = json.loads(await self._process.said("ledger", in_=self._process.out))
-            self.url, self._ledger = said["url"], said["ledger"]
+            self.url = (await self._process.said("http", in_=self._process.out)).strip()
+
+    async def books(self) -> dict[str, Any]:
+        """Return everything that the sandbox tells of its books."""
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{self.url}{BOOKS_PATH}") as response,
+        ):
+            books: dict[str, Any] = await response.json()
+            return books
 
     async def ledger(self) -> dict[str, Any]:
         """Return for each upstream_trx_id its order `requests` and its `purchases`."""
-        async with aiohttp.ClientSession() as http, http.get(self._ledger) as response:
-            books: dict[str, Any] = await response.json()
-            return books
+        orders: dict[str, Any] = (await self.books())["orders"]
+        return orders
 
     async def requests(self, upstream_trx_id: str) -> int:
         count: int = (await self.ledger()).get(upstream_trx_id, {"requests": 0})["requests"]

@@ -1,12 +1,13 @@
 """A panel's receiver as a process of its own: writes every request line down as it came.
 
 `run_panel.py FILE` prints its URL, then appends one line of JSON to FILE for each request, before
-it answers: `{"answered": 200, "line": "GET /T1?… HTTP/1.1"}`. `POST /refuse/N/NAME` has the next N
-requests below `/NAME` answered with 500.
+it answers: `{"at": 1679528285.5, "answered": 200, "line": "GET /T1?… HTTP/1.1"}`.
+`POST /refuse/N/NAME` has the next N requests below `/NAME` answered with 500.
 """
 
 import json
 import sys
+import time
 from collections import Counter
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,8 +32,9 @@ class _Panel(BaseHTTPRequestHandler):
             self.refusals[name] -= refused
             status = HTTPStatus.INTERNAL_SERVER_ERROR if refused else HTTPStatus.OK
             line = self.raw_requestline.decode("latin-1").removesuffix("\r\n")
+            told = {"at": time.time(), "answered": int(status), "line": line}
             with self.file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"answered": int(status), "line": line}) + "\n")
+                file.write(json.dumps(told) + "\n")
         self._answer(status)
 
     def do_POST(self) -> None:

@@ -1,0 +1,150 @@
+"""What every party of a journey saw of an order, written down for the judge of `tests.proof`.
+
+The panel's own memory (`Wanted`), the receiver's file, the upstream's books and what the running
+gateway's desk says. All times are seconds since the epoch, of this one machine.
+"""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.journey.office import PRODUCT, Office
+from tests.journey.parties import PanelProcess, Told, UpstreamProcess
+from tests.proof.judge import Answer, Bought, Case, Heard, Money, Promise, Run, Violation, judge
+
+MANY = 100_000  # rows of a listing: all of them
+
+
+@dataclass(slots=True)
+class Wanted:
+    """An order as its panel remembers it: what it asked for, and what it was answered."""
+
+    reseller: str
+    trx_id: str
+    dest: str
+    answers: list[Answer] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"{self.reseller}-{self.trx_id}"
+
+    async def order(self, office: Office, panel: PanelProcess) -> str | None:
+        """Order; None where no whole answer came."""
+        began = time.time()
+        line = await office.order(
+            self.trx_id, self.dest, f"{panel.url}/{self.name}", reseller=self.reseller
+        )
+        return self._heard(began, line, status_request=False)
+
+    async def status(self, office: Office) -> str | None:
+        """Ask for the status; None where no whole answer came."""
+        began = time.time()
+        line = await office.status(self.trx_id, reseller=self.reseller)
+        return self._heard(began, line, status_request=True)
+
+    def _heard(self, began: float, line: str | None, *, status_request: bool) -> str | None:
+        if line is not None:
+            self.answers.append(
+                Answer(asked_at=began, at=time.time(), line=line, status_request=status_request)
+            )
+        return line
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What the running gateway's desk says of all its orders."""
+
+    orders: Mapping[str, Any]
+    deliveries: Mapping[str, Sequence[Any]]
+
+    @classmethod
+    async def of(cls, office: Office) -> "Journal":
+        deliveries = defaultdict(list)
+        for row in await office.desk("delivery.list", limit=MANY):
+            deliveries[row["upstream_trx_id"]].append(row)
+        orders = await office.desk("order.list", limit=MANY)
+        return cls({order["upstream_trx_id"]: order for order in orders}, deliveries)
+
+
+def evidence(
+    wanted: Sequence[Wanted],
+    journal: Journal,
+    books: Mapping[str, Any],
+    told: Callable[[str], Sequence[Told]],
+) -> Run:
+    """Return everything that is known, for the judge; the books may know of other runs, too."""
+    cases = [_case(one, journal, books["orders"].get(one.name), told) for one in wanted]
+    return Run(cases=cases, money=[_money(account, books) for account in books["accounts"]])
+
+
+def _case(
+    wanted: Wanted,
+    journal: Journal,
+    booked: Mapping[str, Any] | None,
+    told: Callable[[str], Sequence[Told]],
+) -> Case:
+    return Case(
+        reseller=wanted.reseller,
+        trx_id=wanted.trx_id,
+        product_code=PRODUCT,
+        dest=wanted.dest,
+        answers=wanted.answers,
+        heard=[
+            Heard(at=one.at, url=one.line.split()[1], took=one.answered == 200)
+            for one in told(wanted.name)
+        ],
+        journal=journal.orders.get(wanted.name),
+        deliveries=list(journal.deliveries.get(wanted.name, ())),
+        request_count=booked["requests"] if booked else 0,
+        bought=[_bought(one) for one in booked["purchases"]] if booked else [],
+    )
+
+
+def _bought(purchase: Mapping[str, Any]) -> Bought:
+    return Bought(
+        invoice_number=purchase["invoice_number"],
+        product_code=purchase["product_code"],
+        dest=purchase["user_id"] + purchase["server_id"],
+        price_rp=purchase["price_rp"],
+        returned_rp=purchase["returned_rp"],
+        history=[(step["at"], step["status"]) for step in purchase["history"]],
+    )
+
+
+def _money(account: Mapping[str, Any], books: Mapping[str, Any]) -> Money:
+    bought = [
+        purchase
+        for order in books["orders"].values()
+        for purchase in order["purchases"]
+        if purchase["account"] == account["account"]
+    ]
+    return Money(
+        account=account["account"],
+        opening_rp=account["opening_rp"],
+        balance_rp=account["balance_rp"],
+        bought=[_bought(purchase) for purchase in bought],
+    )
+
+
+async def verdict(
+    wanted: Sequence[Wanted], office: Office, panel: PanelProcess, upstream: UpstreamProcess
+) -> tuple[Run, list[Violation]]:
+    """Hold these orders against everything that is known of them."""
+    run = evidence(wanted, await Journal.of(office), await upstream.books(), panel.told)
+    return run, judge(run)
+
+
+def figures(run: Run, violations: Sequence[Violation]) -> dict[str, int]:
+    """Return what the proof reports of a run."""
+    broken = Counter(violation.promise for violation in violations)
+    return {
+        "orders": len(run.cases),
+        "purchases twice": broken[Promise.BOUGHT_ONCE],
+        "orders lost": broken[Promise.NOT_LOST],
+        "false FAILED": broken[Promise.NO_FALSE_FAILED] + broken[Promise.NO_FAILED_CORRECTED],
+        "false SUCCESS": broken[Promise.NO_FALSE_SUCCESS],
+        "undelivered": broken[Promise.DELIVERED],
+        "violations": len(violations),
+    }

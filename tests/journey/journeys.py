@@ -1,0 +1,141 @@
+"""Journeys: one order, in an office of its own, whose gateway is killed on the way.
+
+What is the same for every such test may live here: killing at a point, starting again, and the
+verdict. Which order is killed where is the tests' own.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.journey.court import Wanted, verdict
+from tests.journey.office import Office
+from tests.journey.parties import PanelProcess, Told, UpstreamProcess
+from tests.journey.processes import KILLED, Process, until_async
+from tests.proof.judge import FINAL
+
+WHOLE_S = 40.0  # for a journey's end; on an idle machine it takes 2 s
+AT_ONCE = 30  # journeys side by side: most of a journey is waiting
+
+# Look-ups that come by themselves, or only when a callback asks for one: the first gateway of a
+# journey has the one that makes its points certain, the second one the fast one.
+FAST = {"recheck.schedule_s": "0.2,0.3,0.5", "recheck.settle_s": "0.5"}
+ON_DEMAND = {**FAST, "recheck.schedule_s": "60"}
+# The upstream's callbacks are refused until the next start, so that only look-ups tell.
+DEAF = {**FAST, "upstream.callback_ips": "203.0.113.1"}
+
+
+@dataclass(slots=True)
+class Journey:
+    """One order in an office of its own, between the two counterparties.
+
+    Attributes:
+        end: the order's last status, PENDING where it never ends.
+    """
+
+    office: Office
+    panel: PanelProcess
+    upstream: UpstreamProcess
+    wanted: Wanted
+    end: str
+
+    async def order(self) -> str | None:
+        return await self.wanted.order(self.office, self.panel)
+
+    def told(self) -> list[Told]:
+        return self.panel.told(self.wanted.name)
+
+    async def shown(self) -> dict[str, Any]:
+        shown: dict[str, Any] = await self.office.desk("order.show", name=self.wanted.name)
+        return shown
+
+    async def killed_at(self, point: str, nth: int, settings: dict[str, str]) -> None:
+        """Start a gateway that is killed there, and order, until it is."""
+        gateway = await self.office.serve_watched(point, nth, **settings)
+        await self.order()
+        await self.dies_at(gateway, point)
+
+    async def killed_again_at(self, point: str, settings: dict[str, str]) -> None:
+        """Start a gateway that is killed there by what was left to it."""
+        gateway = await self.office.serve_watched(point, 1, **settings)
+        await self.dies_at(gateway, point)
+
+    async def dies_at(self, gateway: Process, point: str) -> None:
+        assert await gateway.ended(WHOLE_S) == KILLED, self.describe()
+        assert self.office.passed()[-1] == point
+
+    async def recovers(self, *, asks_again: bool = False) -> None:
+        """Start ordinarily, see the order through, and hold everybody against everybody."""
+        gateway = await self.office.serve()
+        if asks_again:  # nothing of the order was left, and its panel knows that it got no answer
+            assert await self.order() is not None
+        await self.arrives()
+        await self.is_true()
+        gateway.end()
+
+    async def arrives(self) -> None:
+        """Wait until the panel took the last status, or a look-up was made for what never ends."""
+
+        async def look() -> bool:
+            if self.end not in FINAL:
+                return await self._looked_up()
+            if not any(t.status == self.end and t.answered == 200 for t in self.told()):
+                return False
+            order = await self.shown()
+            states = {delivery["state"] for delivery in order["deliveries"]}
+            return order["status"] == self.end and "due" not in states
+
+        await until_async(look, WHOLE_S, self.describe)
+
+    async def _looked_up(self) -> bool:
+        kinds = [entry["kind"] for entry in (await self.shown())["timeline"]]
+        return "looked_up" in kinds
+
+    async def is_true(self) -> None:
+        """Ask again, as panels do; then panel, books and journal must agree."""
+        for _ in range(2):
+            await self.order()
+            await self.wanted.status(self.office)
+        run, violations = await verdict([self.wanted], self.office, self.panel, self.upstream)
+        assert violations == [], self.describe()
+        (case,) = run.cases
+        assert case.truth == self.end
+        if case.bought:
+            assert case.request_count == 1, self.describe()
+        assert f", status {self.end}. " in self.wanted.answers[-1].line
+        errors = [e for e in self.office.logs() if e["level"] in ("error", "critical")]
+        assert errors == [], self.describe()
+
+    def describe(self) -> str:
+        logs = "\n".join(map(str, self.office.logs()))
+        answers = [answer.line for answer in self.wanted.answers]
+        told = [t.line for t in self.told()]
+        return f"{self.wanted}: {answers}\ntold {told}\npassed {self.office.passed()}\n{logs}"
+
+
+class Journeys:
+    """Makes journeys, each in a copy of one folder, and walks them side by side."""
+
+    def __init__(self, office: Office, panel: PanelProcess, upstream: UpstreamProcess) -> None:
+        self._office, self._panel, self._upstream = office, panel, upstream
+
+    def begin(self, trx_id: str, dest: str, end: str) -> Journey:
+        folder = self._office.folder.with_name(trx_id)
+        office = self._office.copy(folder, **{"upstream.base_url": self._upstream.url, **FAST})
+        wanted = Wanted("toko1", trx_id, dest)
+        return Journey(office, self._panel, self._upstream, wanted, end)
+
+
+async def all_of(walks: Iterable[Awaitable[None]]) -> None:
+    """Walk to their ends, some at a time, and tell every one that failed."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(walk: Awaitable[None]) -> None:
+        async with room:
+            await walk
+
+    ended = await asyncio.gather(*map(one, walks), return_exceptions=True)
+    failures = [end for end in ended if end is not None]
+    if failures:
+        raise BaseExceptionGroup(f"{len(failures)} of {len(ended)} journeys failed", failures)
