@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gateway.clients.reseller import ResellerClient
 from gateway.clients.upstream import UpstreamClient
-from gateway.clock import Clock, now_ms
+from gateway.clock import SteadyClock
 from gateway.config import Settings
 from gateway.domain.order import Rules
 from gateway.flow.account import Account
@@ -24,6 +24,7 @@ from gateway.flow.recheck import Recheck
 from gateway.flow.relay import Relay
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Manner, Submission
+from gateway.flow.timekeeper import Timekeeper
 from gateway.log import get_logger
 from gateway.protocol.callback import host_of
 from gateway.store import JournalInUse, Store
@@ -93,27 +94,29 @@ async def _open_when_free(path: Path | None, wait_s: float) -> Store:
 class Gateway:
     """A whole gateway. `await Gateway.open(…)`, `await start()`, and at the end `await stop()`."""
 
-    def __init__(self, settings: Settings, journal: Journal, clock: Clock = now_ms) -> None:
+    def __init__(
+        self, settings: Settings, journal: Journal, clock: SteadyClock | None = None
+    ) -> None:
         """Build every part; nothing runs yet. To be called inside a running loop.
 
         Args:
             settings: the checked configuration.
             journal: from `open_journal`; closed by `stop`.
-            clock: Unix milliseconds.
+            clock: what time it is; by default this machine's.
         """
         self.settings = settings
         self.store = journal.store
-        self._clock = clock
+        self._clock = clock = clock or SteadyClock()
         self._build_flow(settings, journal, clock)
         self._build_web(settings, journal)
         self._workers: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def open(cls, settings: Settings, clock: Clock = now_ms) -> "Gateway":
+    async def open(cls, settings: Settings, clock: SteadyClock | None = None) -> "Gateway":
         """Open the journal and build a gateway on it; raises what `open_journal` raises."""
         return cls(settings, await open_journal(settings, wait_s=_COMMAND_S), clock)
 
-    def _build_flow(self, settings: Settings, journal: Journal, clock: Clock) -> None:
+    def _build_flow(self, settings: Settings, journal: Journal, clock: SteadyClock) -> None:
         store, vault = journal.store, journal.vault
         self._upstream = UpstreamClient(
             settings.upstream.base_url,
@@ -156,6 +159,11 @@ class Gateway:
             store, self._upstream, self.directory, settings.server.reply_timeout_s
         )
         self.desk = Desk(store, vault, self.directory, clock, self.relay.bell.ring)
+        self.timekeeper = Timekeeper(store, self.settlement, clock, self._wake)
+
+    def _wake(self) -> None:
+        for worker in (self.recheck, self.relay, self.inbox):
+            worker.bell.ring()
 
     def _build_web(self, settings: Settings, journal: Journal) -> None:
         store, server, admin = journal.store, settings.server, settings.admin
@@ -186,6 +194,7 @@ class Gateway:
             JournalUnavailable: the journal can not be read or written.
         """
         await self.directory.load()
+        await self.timekeeper.begin()
         interrupted = await self.store.interrupt_sends(self._clock())
         self.settlement.open_orders = await self.store.count_open()
         if self.control is not None:
@@ -193,8 +202,8 @@ class Gateway:
             self.store.announce({"control": str(self.control.path)})
         await self.admin.start()
         await self.public.start()
-        for run in (self.recheck.run, self.relay.run, self.inbox.run):
-            self._workers.append(asyncio.create_task(run()))
+        for worker in (self.timekeeper, self.recheck, self.relay, self.inbox):
+            self._workers.append(asyncio.create_task(worker.run()))
         log.info(
             "gateway.started",
             listen=url_of(self.public),
@@ -207,7 +216,7 @@ class Gateway:
     def reload(self, settings: Settings) -> None:
         """Take over what can change while the gateway runs, and say what needs a new start."""
         changed = _changed(self.settings, settings)
-        self.settlement.rules = rules_of(settings)
+        self.settlement.follow(rules_of(settings))
         self.settlement.tell_schedule_s = settings.delivery.schedule_s
         self.intake.bounds = bounds_of(settings)
         self.account.timeout_s = settings.server.reply_timeout_s

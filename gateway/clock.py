@@ -1,21 +1,54 @@
-"""The wall clock: what time it is, in the one unit that the journal, the wire and the log share.
+"""What time it is, in the one unit that the journal, the wire and the log share.
 
-Only the reading of the wall clock may live here; nothing else in the package reads it. Whoever
-needs the time takes a `Clock` as an argument, so that a test or a simulation hands in its own.
+Only the reading of clocks may live here; nothing else in the package reads them. Whoever needs the
+time takes a `Clock` as an argument, so that a test or a simulation hands in its own.
 """
 
 import time
 from collections.abc import Callable
 
 Clock = Callable[[], int]
-"""Gives Unix time in milliseconds, as `now_ms` does."""
+"""Gives Unix time in milliseconds."""
 
 
 def now_ms() -> int:
     """Tell the time.
 
     Returns:
-        Unix time in whole milliseconds. It follows the system's clock, so it can jump both ways:
-        durations are measured with the event loop's monotonic clock instead.
+        Unix time in whole milliseconds. It follows the system's clock, so it can jump both ways.
     """
     return time.time_ns() // 1_000_000
+
+
+def running_ms() -> int:
+    """Tell the milliseconds that this machine has run, asleep or awake; they never jump."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first one is Linux's
+    return time.clock_gettime_ns(clock) // 1_000_000
+
+
+class SteadyClock:
+    """Unix time that does not jump by itself when somebody sets the system's clock.
+
+    What the gateway promises in seconds (how long an uncertain send is left to settle, when a
+    message is tried again) must not shrink or grow because a clock was wrong. So time goes on
+    steadily, until `look` takes over what the system's clock says, and says how far that was.
+
+    Args:
+        wall: Unix milliseconds, as the system has them.
+        running: milliseconds that never jump.
+    """
+
+    def __init__(self, wall: Clock = now_ms, running: Callable[[], int] = running_ms) -> None:
+        self._wall = wall
+        self._running = running
+        self._began_at = wall() - running()
+
+    def __call__(self) -> int:
+        """Tell the time, Unix milliseconds."""
+        return self._began_at + self._running()
+
+    def look(self) -> int:
+        """Take over the system's clock; returns by how many milliseconds it was set ahead."""
+        set_by = self._wall() - self()
+        self._began_at += set_by
+        return set_by

@@ -6,6 +6,7 @@ is at that instant.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from gateway import metrics
 from gateway.clock import Clock
@@ -84,6 +85,14 @@ class Settlement:
         self.tell_schedule_s = tell_schedule_s
         self._wake_recheck: Callable[[], None] = _nobody
         self._wake_relay: Callable[[], None] = _nobody
+
+    def follow(self, rules: Rules) -> None:
+        """Decide by these times from now on."""
+        self.rules = replace(rules, clock_since=self.rules.clock_since)
+
+    def trust_clock_since(self, now: int) -> None:
+        """Let time that passed before this moment, Unix milliseconds, measure nothing."""
+        self.rules = replace(self.rules, clock_since=now)
 
     def listen(self, *, recheck: Callable[[], None], relay: Callable[[], None]) -> None:
         """Set whom to wake when there is something to look up, or to deliver."""

@@ -222,17 +222,24 @@ class Store(Protocol):
         """Make due now what a process that died was sending; returns how many. For start only."""
         ...
 
-    async def mend_times(self, now: int, *, look_by: int, tell_by: int) -> int:
-        """Bring back what lies in a future that can not be, after the clock was set back.
+    async def move_times(self, by: int, alert: Entry) -> int:
+        """Move every date that is still to come, and raise an alert, after the clock was set.
 
         Args:
-            now: Unix milliseconds.
-            look_by: the latest date that an order can have, by the schedules of today.
-            tell_by: the latest that a delivery can have.
+            by: milliseconds; what the clock was set ahead by.
+            alert: what the operator must know.
 
         Returns:
-            How many orders and deliveries had such a date.
+            How many orders and deliveries were moved.
         """
+        ...
+
+    async def note_time(self, now: int) -> None:
+        """Write down what time it is; `noted_time` reads it after a start."""
+        ...
+
+    async def noted_time(self) -> int | None:
+        """Return the time that was last written down, Unix milliseconds."""
         ...
 
     async def raise_alert(self, alert: Entry) -> bool:

@@ -3,6 +3,11 @@
 With `synchronous=FULL` one fsync serves all who wait. A whole batch is one function on the
 connection's thread, because a task that is cancelled between BEGIN and COMMIT would leave the
 transaction open and every writer locked out. Knows connections and transactions, but no table.
+
+`JournalUnavailable` says that a write is not known to be durable, no more. Where COMMIT itself
+failed, the running gateway sees nothing of it; but a crash right then lets SQLite take up what of
+it reached the file. Nothing was done upon it, so that is an order whose send was begun and did not
+leave, or evidence that will be heard again.
 """
 
 import asyncio
@@ -17,10 +22,15 @@ from gateway.domain.errors import JournalUnavailable
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
+_Item = tuple[Work[Any], asyncio.Future[Any]]
 
 # By exact type: a broken rule or a value of a wrong type is one item's own fault.
 _BROKEN = frozenset({sqlite3.OperationalError, sqlite3.DatabaseError, sqlite3.InternalError})
 MAX_BATCH = 256  # items a commit: beyond this the fsync is no longer what a write costs
+# Longer than SQLite waits for a lock (5 s) and any disk that is only slow; shorter than panels are
+# kept waiting (15 s). A disk that takes longer hangs.
+PATIENCE_S = 10.0
+_HANGS = "the journal can not be used: its disk does not answer"
 
 
 class Thread:
@@ -45,18 +55,34 @@ class Thread:
 
 
 class Writer:
-    """Group commit: collects what waits while a batch is being written."""
+    """Group commit: collects what waits while a batch is being written.
 
-    def __init__(self, thread: Thread) -> None:
+    While a batch hangs nothing is collected, and what was is refused: it must not be written, and
+    sold, when the disk comes back after an hour and whoever asked has long gone elsewhere. The
+    batch itself is waited for: nobody can tell whether it will be durable.
+
+    Args:
+        thread: the writing connection's.
+        patience_s: how long a batch may take until it hangs.
+    """
+
+    def __init__(self, thread: Thread, patience_s: float = PATIENCE_S) -> None:
         self._thread = thread
-        self._waiting: list[tuple[Work[Any], asyncio.Future[Any]]] = []
+        self.patience_s = patience_s
+        self._waiting: list[_Item] = []
         self._draining: asyncio.Task[None] | None = None
+        self._hangs = False
 
     async def write(self, work: Work[T]) -> T:
         """Run a function in a transaction; returns its result once that is durable.
 
         A caller that is cancelled changes nothing: what it asked for is written all the same.
+
+        Raises:
+            JournalUnavailable: it is not known to be durable.
         """
+        if self._hangs:
+            raise JournalUnavailable(_HANGS)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, future))
         if self._draining is None:
@@ -67,18 +93,33 @@ class Writer:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                works = [work for work, _ in batch]
-                try:
-                    results = await self._thread.run(partial(_commit, works=works))
-                except Exception as error:  # noqa: BLE001  every waiter must hear, whatever it was
-                    results = [_unavailable(error)] * len(batch)
-                for (_, future), result in zip(batch, results, strict=True):
-                    _tell(future, result)
+                await self._write_batch(batch)
         finally:
             self._draining = None  # whatever happened, the next writer begins anew
 
+    async def _write_batch(self, batch: list[_Item]) -> None:
+        """Write a batch; everybody in it hears, whatever happens."""
+        works = [work for work, _ in batch]
+        patience = asyncio.get_running_loop().call_later(self.patience_s, self._refuse_the_rest)
+        try:
+            results = await self._thread.run(partial(_commit, works=works))
+        except Exception as error:  # noqa: BLE001  every waiter must hear, whatever it was
+            results = [_unavailable(error)] * len(batch)
+        finally:
+            patience.cancel()
+            self._hangs = False
+        for (_, future), result in zip(batch, results, strict=True):
+            _tell(future, result)
+
+    def _refuse_the_rest(self) -> None:
+        """Refuse what waits for a batch that hangs: none of it was begun."""
+        self._hangs = True
+        refused, self._waiting = self._waiting, []
+        for _, future in refused:
+            _tell(future, JournalUnavailable(_HANGS))
+
     async def finish(self) -> None:
-        """Wait until nothing is being written."""
+        """Wait until nothing is being written, however long: a batch that hangs may still be."""
         while self._draining is not None:
             await asyncio.wait({self._draining})
 

@@ -50,7 +50,7 @@ from gateway.store.sqlite_write import (
     change_delivery,
     change_order,
     marks,
-    mend_times,
+    move_times,
     place,
     put_reseller,
     raise_alert,
@@ -215,8 +215,20 @@ class SqliteStore:
         sql = "UPDATE orders SET due_at = ? WHERE sending = 1 AND final_at IS NULL AND due_at > ?"
         return await self._write(lambda connection: connection.execute(sql, (now, now)).rowcount)
 
-    async def mend_times(self, now: int, *, look_by: int, tell_by: int) -> int:
-        return await self._write(lambda connection: mend_times(connection, now, look_by, tell_by))
+    async def move_times(self, by: int, alert: Entry) -> int:
+        return await self._write(lambda connection: move_times(connection, by, alert))
+
+    async def note_time(self, now: int) -> None:
+        sql = (
+            "INSERT INTO meta (key, value) VALUES ('time', ?)"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        )
+        value = str(now).encode()
+        await self._write(lambda connection: connection.execute(sql, (value,)).rowcount)
+
+    async def noted_time(self) -> int | None:
+        value = await self.meta("time")
+        return None if value is None else int(value)
 
     async def raise_alert(self, alert: Entry) -> bool:
         return await self._write(lambda connection: raise_alert(connection, None, alert))

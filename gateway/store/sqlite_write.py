@@ -162,24 +162,23 @@ def _write_delivery(connection: sqlite3.Connection, delivery: Delivery, entry: E
     _add_entries(connection, delivery.order_id, (entry,))
 
 
-def mend_times(connection: sqlite3.Connection, now: int, look_by: int, tell_by: int) -> int:
-    """Bring dates back that lie in a future that can not be; returns how many rows had one."""
+def move_times(connection: sqlite3.Connection, by: int, alert: Entry) -> int:
+    """Move every date that is still to come; returns how many orders and deliveries."""
     orders = connection.execute(
-        "UPDATE orders SET due_at = min(due_at, ?2), first_sent_at = min(first_sent_at, ?1),"
-        " send_ended_at = min(send_ended_at, ?1), looked_up_at = min(looked_up_at, ?1),"
-        " ask_since = min(ask_since, ?1)"
-        " WHERE due_at IS NOT NULL AND (due_at > ?2"
-        " OR max(coalesce(first_sent_at, 0), coalesce(send_ended_at, 0),"
-        " coalesce(looked_up_at, 0), coalesce(ask_since, 0)) > ?1)",
-        (now, look_by),
-    ).rowcount
-    late = "UPDATE deliveries SET next_at = ?1 WHERE next_at IS NOT NULL AND next_at > ?1"
-    kept = "UPDATE waiting_callbacks SET next_at = ?1, received_at = ?1 WHERE next_at > ?2"
-    return (
-        orders
-        + connection.execute(late, (tell_by,)).rowcount
-        + connection.execute(kept, (now, look_by)).rowcount
+        "UPDATE orders SET due_at = due_at + ?1, first_sent_at = first_sent_at + ?1,"
+        " send_ended_at = send_ended_at + ?1, looked_up_at = looked_up_at + ?1,"
+        " ask_since = ask_since + ?1 WHERE due_at IS NOT NULL",
+        (by,),
     )
+    deliveries = connection.execute(
+        "UPDATE deliveries SET next_at = next_at + ? WHERE next_at IS NOT NULL", (by,)
+    )
+    connection.execute(
+        "UPDATE waiting_callbacks SET next_at = next_at + ?1, received_at = received_at + ?1",
+        (by,),
+    )
+    raise_alert(connection, None, alert)
+    return orders.rowcount + deliveries.rowcount
 
 
 def see_saldo(connection: sqlite3.Connection, account: str, saldo: int) -> None:

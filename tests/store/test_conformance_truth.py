@@ -12,7 +12,7 @@ from tests.store.journals import T0, message, place, sold, tell
 
 pytestmark = pytest.mark.timeout(30)
 
-DAY = 86_400_000
+YEAR = 365 * 86_400_000
 
 
 async def alarm(store: Store, order: Order, text: str) -> Record:
@@ -111,27 +111,30 @@ async def test_who_is_waited_for_comes_before_who_is_watched(store: Store) -> No
     assert await due(9, failed.id, doubted.id) == ["2"]
 
 
-async def test_times_of_a_future_that_can_not_be_are_brought_back(store: Store) -> None:
-    now = T0 - 365 * DAY  # the clock was set back by a year
+async def test_what_is_still_to_come_moves_with_the_clock(store: Store) -> None:
     placed = await place(store, "1", due_at=T0 + 75_000)
     ended = await place(store, "2", sending=False, send_ended_at=T0 + 1_000, due_at=T0 + 2_000)
+    over = await place(store, "3")
+    await store.change_order(over.id, lambda before: Record(order=sold(before)))
     delivery = await tell(store, placed, message())
     await store.keep_callback("toko-9", Form.TEXT, "q", T0)
 
-    assert await store.mend_times(now, look_by=now + 900_000, tell_by=now + 60_000) == 4
+    alert = Entry(T0 - YEAR, "alert", "the clock was set")
+    assert await store.move_times(-YEAR, alert) == 3
     first, second = await store.order(placed.id), await store.order(ended.id)
-    assert (first.due_at, first.first_sent_at) == (now + 900_000, now)
-    assert (second.due_at, second.send_ended_at) == (now + 900_000, now)
+    assert (first.due_at, first.first_sent_at) == (T0 + 75_000 - YEAR, T0 - YEAR)
+    assert (second.due_at, second.send_ended_at) == (T0 + 2_000 - YEAR, T0 + 1_000 - YEAR)
     assert first.placed_at == placed.placed_at, "what happened stays what was written down"
+    assert await store.order(over.id) == sold(over)
     told = await store.delivery(delivery)
     assert told is not None
-    assert told.next_at == now + 60_000
-    assert len(await store.waiting_callbacks(now, 9)) == 1
-    assert await store.mend_times(now, look_by=now + 900_000, tell_by=now + 60_000) == 0
+    assert told.next_at == T0 - YEAR
+    assert len(await store.waiting_callbacks(T0 - YEAR, 9)) == 1
+    assert [a.text for a in await store.alerts()] == ["the clock was set"]
 
 
-async def test_times_that_can_be_stay(store: Store) -> None:
-    placed = await place(store, "1", due_at=T0 + 75_000)
-    await tell(store, placed, message())
-    assert await store.mend_times(T0, look_by=T0 + 900_000, tell_by=T0 + 60_000) == 0
-    assert await store.order(placed.id) == placed
+async def test_the_time_is_noted(store: Store) -> None:
+    assert await store.noted_time() is None
+    for now in (T0, T0 + 5, T0 - 7):
+        await store.note_time(now)
+        assert await store.noted_time() == now

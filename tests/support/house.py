@@ -13,7 +13,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from gateway.app import Gateway, open_journal
-from gateway.clock import now_ms
+from gateway.clock import SteadyClock, now_ms, running_ms
 from gateway.config import Settings
 from gateway.store import OrderFilter
 from gateway.store.sqlite import SqliteStore
@@ -43,17 +43,28 @@ _SHORT: dict[str, dict[str, Any]] = {
 }
 
 
-class Clock:
-    """The wall clock, which a test may set forward."""
+class Clock(SteadyClock):
+    """The clock of a gateway, whose time a test may let pass, and whose system's clock it may set.
 
-    def __init__(self) -> None:
-        self._ahead_ms = 0
+    Args:
+        set_by: seconds that the system's clock is ahead of the true time.
+    """
 
-    def __call__(self) -> int:
-        return now_ms() + self._ahead_ms
+    def __init__(self, set_by: float = 0) -> None:
+        self._passed_ms = 0
+        self._set_ms = round(set_by * _MS_PER_S)
+        super().__init__(
+            lambda: now_ms() + self._passed_ms + self._set_ms,
+            lambda: running_ms() + self._passed_ms,
+        )
 
     def skip(self, seconds: float) -> None:
-        self._ahead_ms += round(seconds * _MS_PER_S)
+        """Let time pass."""
+        self._passed_ms += round(seconds * _MS_PER_S)
+
+    def set_ahead(self, seconds: float) -> None:
+        """Set the system's clock."""
+        self._set_ms += round(seconds * _MS_PER_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +227,16 @@ class House:
         await self.on_journal(lambda connection: connection.execute(sql).fetchall())
 
     def skip(self, seconds: float) -> None:
-        """Set the clock forward, and let the workers look at once."""
+        """Let time pass, and let the workers look at once."""
         self.clock.skip(seconds)
         self.gateway.recheck.bell.ring()
         self.gateway.relay.bell.ring()
         self.gateway.inbox.bell.ring()
+
+    async def set_clock_ahead(self, seconds: float) -> None:
+        """Set the system's clock, and let the gateway notice."""
+        self.clock.set_ahead(seconds)
+        await self.gateway.timekeeper.step()
 
     async def stop(self) -> None:
         """Stop, once; then look that nothing secret was logged, and nothing broke."""
@@ -247,6 +263,7 @@ class OpenHouse(Protocol):
         upstream_url: str,
         *,
         reseller: dict[str, Any] | None = ...,
+        clock_set_by: float = ...,
         **sections: dict[str, Any],
     ) -> House: ...
 
@@ -260,11 +277,12 @@ async def open_houses(folder: Path, log: LogLines) -> AsyncIterator[OpenHouse]:
             upstream_url: str,
             *,
             reseller: dict[str, Any] | None = None,
+            clock_set_by: float = 0,
             **sections: dict[str, Any],
         ) -> House:
             port = stack.enter_context(reserved_port())
             settings = _settings(folder, upstream_url, port, sections)
-            clock = Clock()
+            clock = Clock(clock_set_by)
             journal = await open_journal(settings)
             house = House(Gateway(settings, journal, clock), journal.vault, clock, log)
             stack.push_async_callback(house.stop)

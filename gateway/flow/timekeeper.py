@@ -1,0 +1,86 @@
+"""Notice that the system's clock was set, and keep what was planned as it was planned.
+
+The journal's dates are of the clock that wrote them. When that clock is set, by an hour or a year,
+ahead or back, every date that is still to come is moved with it: nothing is forgotten for a year,
+nothing is done a year too early. While the gateway was down nobody could notice; so the time is
+written down now and then, and a start that finds itself before the last time written moves the
+dates back. A clock that was set ahead meanwhile can not be told from a long night: what counts
+seconds for safety's sake counts from the start of this process (`Rules.clock_since`).
+"""
+
+from collections.abc import Callable
+
+from gateway.clock import SteadyClock
+from gateway.domain.backoff import MS_PER_S
+from gateway.flow.settlement import Settlement
+from gateway.flow.worker import Bell, run_forever
+from gateway.log import get_logger
+from gateway.store import Entry, Store
+
+log = get_logger(__name__)
+
+_EVERY_S = 1.0
+# What a clock is corrected by in ordinary service. No promise counts in less.
+TOLERATED_MS = 250
+_NOTED_EVERY_MS = 60 * MS_PER_S  # one small commit a minute
+
+
+class Timekeeper:
+    """Watches the clock.
+
+    Args:
+        store: the journal.
+        settlement: is told since when time can be trusted.
+        clock: the gateway's.
+        wake: called when dates were moved.
+    """
+
+    def __init__(
+        self, store: Store, settlement: Settlement, clock: SteadyClock, wake: Callable[[], None]
+    ) -> None:
+        self.bell = Bell()
+        self._store = store
+        self._settlement = settlement
+        self._clock = clock
+        self._wake = wake
+        self._move_by = 0  # milliseconds that the journal's dates are still to be moved by
+        self._noted_at = 0
+
+    async def begin(self) -> None:
+        """Compare with the clock of the process before, before anything is done.
+
+        Raises:
+            JournalUnavailable: the journal can not be read or written.
+        """
+        now = self._clock()
+        self._settlement.trust_clock_since(now)
+        noted_at = await self._store.noted_time()
+        if noted_at is not None and noted_at > now + TOLERATED_MS:
+            self._move_by = now - noted_at
+        await self.step()
+
+    async def run(self) -> None:
+        """Look at the clock, for ever."""
+        await run_forever(self.step, self.bell, every_s=_EVERY_S)
+
+    async def step(self) -> bool:
+        """Look once; dates that could not be moved are moved the next time. Always False."""
+        set_by = self._clock.look()
+        now = self._clock()
+        if abs(set_by) > TOLERATED_MS:
+            self._settlement.trust_clock_since(now)
+            self._move_by += set_by
+        if self._move_by:
+            await self._move(now)
+        if not 0 <= now - self._noted_at < _NOTED_EVERY_MS:
+            await self._store.note_time(now)
+            self._noted_at = now
+        return False
+
+    async def _move(self, now: int) -> None:
+        by, direction = self._move_by, "ahead" if self._move_by > 0 else "back"
+        text = f"the clock was set {direction} by {abs(by) / MS_PER_S:.0f} s; dates moved with it"
+        moved = await self._store.move_times(by, Entry(now, "alert", text))
+        self._move_by -= by
+        log.warning("clock.set", seconds=by / MS_PER_S, moved=moved)
+        self._wake()
