@@ -96,6 +96,8 @@ class Bought:
         price_rp: what was taken, Rupiah.
         returned_rp: what was given back, Rupiah.
         history: every status with its time, oldest first.
+        announced: the gateway has acknowledged a callback that told the last status. Nobody looks
+            a sold order up again, so a refund that was never told of stays unknown.
     """
 
     invoice_number: str
@@ -104,6 +106,7 @@ class Bought:
     price_rp: int
     returned_rp: int
     history: Sequence[tuple[float, str]]
+    announced: bool = True
 
     @property
     def status(self) -> str:
@@ -269,11 +272,21 @@ def _ended(case: Case) -> Found:
     if case.journal is None:
         return
     status, final = case.journal["status"], case.journal["final_at"] is not None
-    if status != case.truth or final != (case.truth in FINAL):
-        yield Promise.SETTLED, case.truth, f"{status}{'' if final else ' (open)'}"
+    wanted = _endings(case)
+    if status not in wanted or final != (case.truth in FINAL):
+        came = f"{status}{'' if final else ' (open)'}"
+        yield Promise.SETTLED, " or ".join(sorted(wanted)), came
     invoice = case.journal["invoice_number"]
     if invoice is not None and invoice not in {each.invoice_number for each in case.bought}:
         yield Promise.NO_STRANGER, "the order's own invoice_number in the journal", invoice
+
+
+def _endings(case: Case) -> set[str]:
+    """Return what the journal may end with."""
+    if not case.bought or case.bought[0].announced:
+        return {case.truth}
+    finals = [status for _, status in case.bought[0].history if status in FINAL]
+    return {case.truth, *finals}
 
 
 def _outbox(case: Case) -> Found:

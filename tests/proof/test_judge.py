@@ -142,6 +142,17 @@ def test_a_correction_of_what_the_upstream_said_passes() -> None:
     assert judge(Run(cases=[case])) == []
 
 
+def test_a_refund_that_nobody_told_of_may_stay_unknown() -> None:
+    case = clean()
+    history = [(0.0, "PENDING"), (1.0, "SUCCESS"), (9.0, "REFUNDED")]
+    case.bought = [replace(bought(), history=history, announced=False)]
+    assert judge(Run(cases=[case])) == []
+    case.bought = [replace(bought(), history=history)]
+    assert broken(case) == {Promise.SETTLED}
+    case.bought = [replace(bought(), history=[(0.0, "PENDING"), (9.0, "FAILED")], announced=False)]
+    assert Promise.SETTLED in broken(case), "an open order is looked up until it is final"
+
+
 # -- each promise, broken by hand
 
 

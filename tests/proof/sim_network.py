@@ -1,0 +1,205 @@
+"""The way to the upstream and back, in virtual time: what is slow, what breaks, what comes late.
+
+The upstream is the sandbox's heart with its books. `SimUpstreamClient` stands where the gateway
+has its HTTP client and keeps to what that promises: `Unsent` only where nothing left, `NoAnswer`
+where something may have.
+"""
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote
+
+from yarl import URL
+
+from gateway.clients.upstream import NoAnswer, Unsent
+from gateway.protocol.upstream import Reply
+from gateway.sandbox.core import Answer, Asked, HangUp, Signed, Upstream
+from gateway.sandbox.ledger import Ledger, Purchase
+from gateway.sandbox.life import Lives
+from gateway.sandbox.options import SandboxOptions
+from tests.proof.judge import Sent
+from tests.proof.sim_loop import Life, never, now, outside
+from tests.proof.sim_weather import LATE_AT_MOST_S, Weather
+
+CallBack = Callable[[str], Awaitable[int | None]]
+"""Calls the gateway with a target from the upstream's address; the HTTP code, or None."""
+
+_OK = 200
+_ORDERS = "/otomax/order"
+
+
+@dataclass(slots=True)
+class _Trip:
+    """One request on the wire."""
+
+    asked: Asked
+    answer: asyncio.Future[Answer | HangUp]
+    began_at: float
+    arrived_at: float | None = None
+    client_left_at: float | None = None
+
+
+class Network:
+    """Everything between the gateway and the upstream, and the upstream itself.
+
+    Args:
+        chance: of the network alone.
+        weather: how bad it is.
+        options: of the sandbox.
+        hits: counts what went wrong, by kind.
+        call_back: reaches the gateway.
+    """
+
+    def __init__(
+        self,
+        chance: random.Random,
+        weather: Weather,
+        options: SandboxOptions,
+        hits: Counter[str],
+        call_back: CallBack,
+    ) -> None:
+        self.ledger = Ledger(options.clock, options.accounts)
+        self.down_until = 0.0
+        self.announced: set[tuple[str, str]] = set()  # invoice_number and status, as stored by us
+        self._lives = Lives(self.ledger, self, options)
+        self._upstream = Upstream(self.ledger, self._lives, options)
+        self._options = options
+        self._chance = chance
+        self._weather = weather
+        self._hits = hits
+        self._call_back = call_back
+        self._trips: defaultdict[str, list[_Trip]] = defaultdict(list)
+
+    def sent(self, trx_id: str) -> list[Sent]:
+        """Every order request under this trx_id."""
+        return [
+            Sent(
+                began_at=trip.began_at,
+                ended_at=max(trip.client_left_at or now(), trip.arrived_at or 0.0),
+            )
+            for trip in self._trips[trx_id]
+        ]
+
+    # -- from the gateway to the upstream
+
+    async def connect(self, connect_s: float) -> None:
+        """Make a connection; raises Unsent where there is none to be had."""
+        if now() < self.down_until:
+            self._hits["unreachable"] += 1
+            await asyncio.sleep(self._chance.choice((0.001, 0.05, connect_s)))
+            raise Unsent("connect failed: simulated")
+
+    async def ask(self, asked: Asked, timeout_s: float) -> Answer:
+        """Carry one request; raises NoAnswer as the HTTP client does."""
+        trip = _Trip(asked, asyncio.get_running_loop().create_future(), now())
+        if asked.path.endswith(_ORDERS):
+            self._trips[asked.query.get("trx_id", "")].append(trip)
+        travel = outside(self._travel(trip, self._delay_s(), self._delay_s()))
+        breaks_s = self._breaks_s()
+        try:
+            async with asyncio.timeout(min(timeout_s, breaks_s)):
+                answer = await trip.answer
+        except TimeoutError:
+            self._hits["reset" if breaks_s < timeout_s else "time-out"] += 1
+            raise NoAnswer("simulated: no answer came") from None
+        finally:
+            self._client_leaves(trip, travel)
+        if isinstance(answer, HangUp):
+            raise NoAnswer("simulated: the connection dropped before an answer")
+        if answer.missing:
+            raise NoAnswer("simulated: the answer broke off")
+        return answer
+
+    async def _travel(self, trip: _Trip, there_s: float, back_s: float) -> None:
+        await asyncio.sleep(there_s)
+        trip.arrived_at = now()
+        answer = self._upstream.ask(trip.asked)
+        if trip.client_left_at is not None:
+            self._hits["arrived late"] += 1
+            self._upstream.left(trip.asked)
+            return
+        await asyncio.sleep(answer.after_s + back_s)
+        if not trip.answer.done():
+            trip.answer.set_result(answer)
+
+    def _client_leaves(self, trip: _Trip, travel: asyncio.Task[None]) -> None:
+        """The connection is closed. What has not arrived is lost, or comes a while later."""
+        trip.client_left_at = now()
+        travel.cancel()
+        if trip.arrived_at is not None:
+            self._upstream.left(trip.asked)
+        elif self._chance.random() < 0.5:
+            outside(self._travel(trip, self._chance.uniform(0, LATE_AT_MOST_S), 0.0))
+        else:
+            self._hits["lost on the way"] += 1
+
+    def _delay_s(self) -> float:
+        if self._chance.random() >= self._weather.slow:
+            return self._chance.uniform(0.001, 0.05)
+        self._hits["slow"] += 1
+        return self._chance.choice((0.5, 3.0, 14.9, 30.0, 59.9, 70.0)) * self._chance.random()
+
+    def _breaks_s(self) -> float:
+        """When the connection breaks, in seconds from its beginning."""
+        if self._chance.random() >= self._weather.gone:
+            return float("inf")
+        return self._chance.choice((0.002, 0.03, 0.1, 5.0)) * self._chance.random()
+
+    # -- from the upstream to the gateway
+
+    def send(self, purchase: Purchase, target: URL) -> None:
+        """Begin a callback, as `gateway.sandbox.life` asks for."""
+        told = (target.query["invoice_number"], target.query["status"])
+        path = f"{target.raw_path}?{target.raw_query_string}"
+        outside(self._repeat(purchase, path, told))
+
+    def post(self, purchase: Purchase, target: URL, signed: Signed) -> None:
+        """Callbacks in JSON are not simulated."""
+        raise NotImplementedError
+
+    async def _repeat(self, purchase: Purchase, target: str, told: tuple[str, str]) -> None:
+        for pause_s in (*self._options.callback_repeats_s, 0.0):
+            purchase.callback_attempts += 1
+            await asyncio.sleep(self._delay_s())
+            if await self._call_back(target) == _OK:
+                self.announced.add(told)
+                if self._chance.random() >= self._weather.gone:
+                    purchase.callbacks_acknowledged += 1
+                    return
+                self._hits["callback unheard"] += 1
+            await asyncio.sleep(pause_s)
+
+
+class SimUpstreamClient:
+    """`gateway.clients.upstream.UpstreamClient` in one life of the gateway."""
+
+    def __init__(
+        self, network: Network, life: Life, base_url: str, *, timeout_s: float, connect_s: float
+    ) -> None:
+        self._network = network
+        self._life = life
+        self._timeout_s = timeout_s
+        self._connect_s = connect_s
+
+    async def get(
+        self, path: str, *, authorization: str | None = None, secrets: tuple[str, ...] = ()
+    ) -> Reply:
+        if self._life.over:
+            await never()
+        await self._network.connect(self._connect_s)
+        raw_path, _, query = path.partition("?")
+        headers = {} if authorization is None else {"authorization": authorization}
+        asked = Asked("GET", unquote(raw_path), dict(parse_qsl(query)), headers)
+        answer = await self._network.ask(asked, self._timeout_s)
+        return Reply(
+            status=answer.status,
+            content_type=answer.content_type.partition(";")[0],
+            body=answer.body,
+            secrets=secrets,
+        )
+
+    async def close(self) -> None:
+        return
