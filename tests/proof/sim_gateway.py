@@ -20,6 +20,7 @@ from multidict import CIMultiDict
 
 from gateway import app as house
 from gateway.app import Gateway, Journal
+from gateway.clock import SteadyClock
 from gateway.config import Settings
 from gateway.flow import worker
 from gateway.vault import ROOT_BYTES, Vault
@@ -33,6 +34,7 @@ PANEL_IP, UPSTREAM_IP = "203.0.113.7", "157.230.42.1"
 _FERNET = MultiFernet([Fernet(base64.urlsafe_b64encode(b"simulated".ljust(32, b".")))])
 _ROOT = _FERNET.encrypt(b"root of the simulation".ljust(ROOT_BYTES, b"."))
 _SHORT_S = (0, 5, 15, 60, 300, 900)
+_NOTED_EVERY_S = 60.0  # how often the timekeeper writes the time down
 _POLL_S = 0.5  # how often a worker looks at the journal
 _IN_VAIN_AT_MOST = 6  # 0.5 s, 1 s, 2 s … 32 s
 _LONGEST_POLL_S = 86_400.0
@@ -48,6 +50,7 @@ class Surroundings:
     panels: Panels
     weather: Weather
     wall_ms: Callable[[], int]
+    running_ms: Callable[[], int]
     alarm: "Alarm"
 
 
@@ -108,7 +111,8 @@ class Process:
         }
         with _replaced(house, parts):
             journal = Journal(around.disk.open(self.life), vault)
-            self.gateway = Gateway(settings, journal, around.wall_ms)
+            clock = SteadyClock(around.wall_ms, around.running_ms)
+            self.gateway = Gateway(settings, journal, clock)
         self.gateway.control = None
         listener = cast(_Listener, self.gateway.public)
         for route in listener.app.router.routes():
@@ -120,7 +124,9 @@ class Process:
                 "orders": self.gateway.recheck.bell,
                 "deliveries": self.gateway.relay.bell,
                 "waiting_callbacks": self.gateway.inbox.bell,
-            }
+            },
+            self.gateway.timekeeper.bell,
+            clock,
         )
 
     async def stop(self) -> None:
@@ -173,23 +179,37 @@ class Alarm:
     looks are all that a day would cost, so only those are made that may find something.
     """
 
-    def __init__(self, disk: Disk, wall_ms: Callable[[], int]) -> None:
+    def __init__(self, disk: Disk) -> None:
+        self.time_noted_every_s = _NOTED_EVERY_S
         self._disk = disk
-        self._wall_ms = wall_ms
+        self._now_ms: Callable[[], int] = lambda: 0
         self._clocks: dict[worker.Bell, _AlarmClock] = {}
+        self._timekeeper: worker.Bell | None = None
         self._due_ms: Mapping[str, int | None] = {}
         disk.changed = self._changed
 
-    def care_for(self, bells: Mapping[str, worker.Bell]) -> None:
-        """Ring these bells from now on; they are named by the table that their worker looks at."""
+    def care_for(
+        self,
+        bells: Mapping[str, worker.Bell],
+        timekeeper: worker.Bell,
+        now_ms: Callable[[], int],
+    ) -> None:
+        """Ring these bells from now on.
+
+        Args:
+            bells: by the table that their worker looks at.
+            timekeeper: the bell of who looks at the clock, and not at a table.
+            now_ms: the gateway's clock.
+        """
         self._clocks = {bell: _AlarmClock(bell, table) for table, bell in bells.items()}
+        self._timekeeper = timekeeper
+        self._now_ms = now_ms
         self._due_ms = self._disk.next_due_ms()
 
-    def set_anew(self) -> None:
-        """Set every alarm anew, because the gateway's clock was set."""
-        for clock in self._clocks.values():
-            clock.clear()
-            self._look(clock)
+    def clock_was_set(self, seen_s: float) -> None:
+        """Let the timekeeper look at the clock, so many seconds from now."""
+        if self._timekeeper is not None:
+            asyncio.get_running_loop().call_later(seen_s, self._timekeeper.ring)
 
     def _changed(self) -> None:
         self._due_ms = self._disk.next_due_ms()
@@ -202,7 +222,7 @@ class Alarm:
         due_ms = self._due_ms[clock.table]
         if due_ms is None:
             return
-        looks = math.ceil((due_ms - self._wall_ms()) / _MS_PER_S / _POLL_S)
+        looks = math.ceil((due_ms - self._now_ms()) / _MS_PER_S / _POLL_S)
         # What is overdue is being worked at: its worker is rung for when that has an end.
         looks = max(looks, 1 << min(clock.in_vain, _IN_VAIN_AT_MOST))
         clock.ring_at(now() + looks * _POLL_S)
@@ -215,7 +235,8 @@ class Alarm:
         async def wait(bell: worker.Bell, at_most_s: float) -> None:
             clock = self._clocks.get(bell)
             if clock is None:
-                await real_wait(bell, at_most_s)
+                is_timekeeper = bell is self._timekeeper
+                await real_wait(bell, self.time_noted_every_s if is_timekeeper else at_most_s)
                 return
             clock.waits = True
             self._look(clock)
@@ -245,12 +266,6 @@ class _AlarmClock:
                 return
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_at(at, self._ring)
-
-    def clear(self) -> None:
-        """Forget when to ring."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
 
     def _ring(self) -> None:
         self._timer = None

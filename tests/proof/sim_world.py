@@ -99,9 +99,15 @@ class World:
             random.Random(f"{seed} network"), self.weather, options, self.hits, self._call_back
         )
         self._panels = Panels(random.Random(f"{seed} panels"), self.weather, self.hits)
-        self._alarm = Alarm(self._disk, self._wall_ms)
+        self._alarm = Alarm(self._disk)
         self._around = Surroundings(
-            self._disk, self._network, self._panels, self.weather, self._wall_ms, self._alarm
+            disk=self._disk,
+            network=self._network,
+            panels=self._panels,
+            weather=self.weather,
+            wall_ms=self._wall_ms,
+            running_ms=_running_ms,
+            alarm=self._alarm,
         )
         self._process: Process | None = None
         self._ended = asyncio.Event()
@@ -112,7 +118,7 @@ class World:
         self._customers.wish(orders, self._span_s)
 
     def _wall_ms(self) -> int:
-        return EPOCH_S * _MS_PER_S + round(now() * _MS_PER_S) + self._wall_offset_ms
+        return EPOCH_S * _MS_PER_S + _running_ms() + self._wall_offset_ms
 
     async def happen(self) -> Outcome:
         """Run the load, let everything settle, and judge."""
@@ -186,6 +192,8 @@ class World:
             await what()
             if self._chance.random() < 0.05:
                 self._stall()
+            if self._chance.random() < 0.2:
+                self._set_clock()
 
     async def _crash(self) -> None:
         self.hits["crash"] += 1
@@ -212,6 +220,13 @@ class World:
         assert isinstance(loop, VirtualLoop)
         loop.stall(self._chance.choice((5.0, 61.0, 600.0)))
 
+    def _set_clock(self) -> None:
+        """Somebody sets the machine's clock; the gateway sees it within its second."""
+        self.hits["clock set"] += 1
+        by_s = self._chance.choice((2.0, 50.0, _HOUR_S, 365 * 24 * _HOUR_S))
+        self._wall_offset_ms += round(self._chance.choice((-1, 1)) * by_s * _MS_PER_S)
+        self._alarm.clock_was_set(self._chance.random())
+
     # -- who calls the gateway
 
     async def _ask(self, target: str) -> tuple[int, str] | None:
@@ -232,6 +247,7 @@ class World:
     async def _settle(self) -> None:
         """Let time go on until nothing is left to do; the disk and the process are well now."""
         self._disk.well = True
+        self._alarm.time_noted_every_s = _SETTLES_WITHIN_S
         ends_at = now() + _SETTLES_WITHIN_S
         while now() < ends_at:
             await asyncio.sleep(_LOOKS_S)
@@ -318,6 +334,10 @@ class World:
         for case in cases:
             digest.update(repr((case.answers, case.heard, case.requests)).encode())
         return digest.hexdigest()
+
+
+def _running_ms() -> int:
+    return round(now() * _MS_PER_S)
 
 
 class _CountedFaults(Faults):
