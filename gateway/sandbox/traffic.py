@@ -1,4 +1,4 @@
-"""Which order requests are on the wire: how many of one trx_id came, and how many at once.
+"""Which order requests are on the wire: how many of one trx_id at once.
 
 Pure: a clock is handed in. A request is on the wire from its arrival until its answer is due, or
 until its asker went away.
@@ -14,7 +14,6 @@ from gateway.sandbox.exchange import Asked
 class _Line:
     """The requests of one trx_id; `open_until` holds when each answer is due."""
 
-    requests: int = 0
     most_at_once: int = 0
     open_until: dict[Asked, float] = field(default_factory=dict)
 
@@ -36,7 +35,6 @@ class Traffic:
         now = self._clock()
         line.open_until = {other: due for other, due in line.open_until.items() if due > now}
         others = len(line.open_until)
-        line.requests += 1
         line.most_at_once = max(line.most_at_once, others + 1)
         line.open_until[asked] = now
         return others
@@ -55,12 +53,3 @@ class Traffic:
         """How many order requests of this trx_id were on the wire at the same time, at most."""
         line = self._lines.get(trx_id)
         return 0 if line is None else line.most_at_once
-
-    def requests(self, trx_id: str) -> int:
-        """How many order requests of this trx_id arrived."""
-        line = self._lines.get(trx_id)
-        return 0 if line is None else line.requests
-
-    def trx_ids(self) -> list[str]:
-        """Every trx_id that was ordered, in order of first arrival."""
-        return list(self._lines)
