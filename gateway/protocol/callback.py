@@ -1,8 +1,9 @@
 """Callbacks as the upstream sends them, and deliveries as panels expect them (contract §7, §10).
 
-The form is the upstream's, from its document ("Callback Otomax"). A panel that was called by the
-upstream is called by us with the same names in the same order and the same encoding, so that it
-notices nothing. When and to whom is decided elsewhere.
+The forms are the upstream's, from its document: "Callback Otomax", a query, and "Callback API", a
+signed JSON body, which is read in `protocol.webhook`. A panel that was called by the upstream is
+called by us with the same names in the same order and the same encoding, so that it notices
+nothing. When and to whom is decided elsewhere.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from gateway.domain.delivery import Message
 from gateway.domain.order import Evidence, Order, Source, Status
-from gateway.protocol.fields import host_and_port
+from gateway.protocol.fields import CODE, host_and_port, is_identifier
 from gateway.protocol.query import parse_query
 from gateway.protocol.text import status_answer
 from gateway.protocol.words import plain, tame
@@ -26,6 +27,7 @@ _LEFT_ALONE = "(),:!*'/@"
 # In the path and query that a reseller wrote, everything that RFC 3986 allows stays.
 _URL_CHARACTERS = "%/:=&?~+!$,;'@()*[]"
 _MAX_PRICE_DIGITS = 15
+UNKNOWN_WORD = "?"  # in a hint, for a status that is none of the six words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,38 @@ def parse_callback(raw_query: str) -> Callback:
             callback_names=",".join(name for name in query.values if name in _KNOWN),
         )
     return Callback(trx_id=query.get("trx_id"), evidence=evidence)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What somebody says who proved nothing: a reason to look up, and no more.
+
+    Attributes:
+        trx_id: the upstream_trx_id that it names, or None where it names none of ours.
+        invoice_number: the upstream's id of the order, or None.
+        word: one of the six words, or `?`; so one order can be hinted at in seven ways only.
+    """
+
+    trx_id: str | None
+    invoice_number: str | None
+    word: str
+
+
+def parse_hint(raw_query: str) -> Hint:
+    """Read the query of a callback that came without a token."""
+    query = parse_query(raw_query)
+    trx_id, status = query.get("trx_id"), query.get("status")
+    return Hint(
+        trx_id=trx_id if is_upstream_trx_id(trx_id) else None,
+        invoice_number=plain(query.get("invoice_number") or "") or None,
+        word=status if status is not None and status in Status.__members__ else UNKNOWN_WORD,
+    )
+
+
+def is_upstream_trx_id(text: str | None) -> bool:
+    """Whether this may be an upstream_trx_id: `<reseller code>-<trx_id>` (contract §1)."""
+    code, _, trx_id = (text or "").partition("-")
+    return CODE.fullmatch(code) is not None and is_identifier(trx_id)
 
 
 def _price(text: str | None) -> int | None:

@@ -298,6 +298,10 @@ class Store(Protocol):
         """List kept callbacks whose next try is due."""
         ...
 
+    async def count_waiting_callbacks(self, form: Form) -> int:
+        """Count the kept callbacks of one form."""
+        ...
+
     async def put_off_callback(self, callback_id: int, next_at: int | None) -> None:
         """Set when a kept callback is tried again; None where it is done with."""
         ...

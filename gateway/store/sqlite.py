@@ -337,6 +337,12 @@ class SqliteStore:
 
         return await self._read(work)
 
+    async def count_waiting_callbacks(self, form: Form) -> int:
+        sql = "SELECT count(*) FROM waiting_callbacks WHERE form = ?"
+        return await self._read(
+            lambda connection: int(connection.execute(sql, (form,)).fetchone()[0])
+        )
+
     async def put_off_callback(self, callback_id: int, next_at: int | None) -> None:
         def work(connection: sqlite3.Connection) -> None:
             if next_at is None:

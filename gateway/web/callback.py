@@ -1,21 +1,42 @@
-"""Answers the upstream's callbacks (contract §7): `OK` once stored, and only to who may call."""
+"""Answers the upstream's callbacks (contract §7): `OK` once stored, and only to who may call.
+
+What is asked of a caller, in this order: the address, the token where the route has one, and the
+signature where there is a body. A body is read after the first two, up to a size and a time.
+"""
+
+import asyncio
 
 from aiohttp import web
+from aiohttp.client_exceptions import ClientError
+from aiohttp.http import HttpProcessingError
 
 from gateway import metrics
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.reseller import in_networks
-from gateway.flow.inbox import Inbox
+from gateway.flow.inbox import Inbox, Taken
 from gateway.log import get_logger
+from gateway.protocol.webhook import SignedBody
 from gateway.vault import Vault
 from gateway.web.gate import Gate, Networks
 from gateway.web.wire import line, raw_query
 
 log = get_logger(__name__)
 
+MAX_BODY_BYTES = 64 * 1024  # the document's sample has 600
+_BODY_S = 10.0  # the upstream sends it in one piece; who takes longer will not end
+_COUNTED = frozenset({Taken.STORED, Taken.KEPT, Taken.UNSIGNED})
+
+
+class _NoBody(Exception):  # noqa: N818  an ordinary answer, no error of ours
+    """The body is not to be had; holds the HTTP code that says why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        self.status = status
+        super().__init__(reason)
+
 
 class CallbackRoutes:
-    """The route below `/callback`.
+    """The routes at and below `/callback`.
 
     Args:
         gate: from where a request comes.
@@ -38,12 +59,64 @@ class CallbackRoutes:
         if upstream_trx_id is None:
             return self._refuse(request, "token")
         try:
-            await self._inbox.receive(upstream_trx_id, raw_query(request))
+            taken = await self._inbox.receive(upstream_trx_id, raw_query(request))
         except JournalUnavailable as error:
-            log.warning("callback.refused", upstream_trx_id=upstream_trx_id, reason=str(error))
-            return line("journal unavailable, call again", 503)
-        metrics.callbacks.labels("stored").inc()
-        log.info("callback.received", upstream_trx_id=upstream_trx_id)
+            return _call_again(str(error))
+        return self._answer(request, taken)
+
+    async def signed_with_token(self, request: web.Request) -> web.Response:
+        """Answer `POST /callback/{token}`: 403 as for a GET, 401 without a right signature."""
+        if not self._may_call(request):
+            return self._refuse(request, "address")
+        upstream_trx_id = self._vault.check_callback_token(request.match_info["token"])
+        if upstream_trx_id is None:
+            return self._refuse(request, "token")
+        return await self._signed(request, upstream_trx_id)
+
+    async def signed(self, request: web.Request) -> web.Response:
+        """Answer `POST /callback`, the webhook: its body names the order, and so the key."""
+        if not self._may_call(request):
+            return self._refuse(request, "address")
+        return await self._signed(request, None)
+
+    async def hint(self, request: web.Request) -> web.Response:
+        """Answer `GET /callback`: it proves nothing, so it is only ever a reason to look up."""
+        if not self._may_call(request):
+            return self._refuse(request, "address")
+        try:
+            # What anybody may send is not kept: it would fill the disk.
+            keep = bool(self.callback_ips)
+            taken = await self._inbox.receive_hint(raw_query(request), keep=keep)
+        except JournalUnavailable as error:
+            return _call_again(str(error))
+        return self._answer(request, taken)
+
+    async def _signed(self, request: web.Request, upstream_trx_id: str | None) -> web.Response:
+        signatures = request.headers.getall("x-signature", [])
+        if len(signatures) != 1:
+            return self._answer(request, Taken.UNSIGNED)
+        try:
+            body = SignedBody(await _body(request), signatures[0])
+            taken = await self._inbox.receive_signed(upstream_trx_id, body)
+        except _NoBody as error:
+            log.warning("callback.refused", reason=str(error), address=self._address(request))
+            response = line(str(error), error.status)
+            response.force_close()
+            return response
+        except JournalUnavailable as error:
+            return _call_again(str(error))
+        return self._answer(request, taken)
+
+    def _answer(self, request: web.Request, taken: Taken) -> web.Response:
+        if taken in _COUNTED:
+            metrics.callbacks.labels(taken.value).inc()
+        if taken is Taken.FULL:
+            return _call_again("too many callbacks without an order are kept")
+        if taken is Taken.UNSIGNED:
+            log.warning("callback.refused", reason="signature", address=self._address(request))
+            return line("wrong signature", 401)
+        if taken is Taken.NOBODYS:
+            log.info("callback.ignored", address=self._address(request))
         return line("OK")
 
     def _may_call(self, request: web.Request) -> bool:
@@ -54,6 +127,37 @@ class CallbackRoutes:
 
     def _refuse(self, request: web.Request, reason: str) -> web.Response:
         metrics.callbacks.labels(reason).inc()
-        address = self._gate.address(request)
-        log.warning("callback.refused", reason=reason, address=str(address))
+        log.warning("callback.refused", reason=reason, address=self._address(request))
         return line("forbidden", 403)
+
+    def _address(self, request: web.Request) -> str:
+        return str(self._gate.address(request))
+
+
+def _call_again(reason: str) -> web.Response:
+    log.warning("callback.refused", reason=reason)
+    return line("can not be stored now, call again", 503)
+
+
+async def _body(request: web.Request) -> bytes:
+    """Return the body, byte for byte as it was signed.
+
+    Raises:
+        _NoBody: it is too long, too slow, broken, or packed.
+    """
+    if "Content-Encoding" in request.headers:  # aiohttp would unpack it, and others signed it
+        raise _NoBody(415, "the body must not be packed")
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise _NoBody(413, "the body is too long")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_S):
+            while some := await request.content.readany():
+                body += some
+                if len(body) > MAX_BODY_BYTES:
+                    raise _NoBody(413, "the body is too long")
+    except TimeoutError:
+        raise _NoBody(408, "the body took too long") from None
+    except (web.RequestPayloadError, HttpProcessingError, ClientError, ConnectionError):
+        raise _NoBody(400, "the body is broken") from None
+    return bytes(body)

@@ -23,10 +23,13 @@ def public_app(text: TextDialect, callback: CallbackRoutes, health: Health) -> w
             "/v1/otomax/status/{id}": text.status,
             "/v1/otomax/user": text.user,
             "/callback/{token}": callback.with_token,
+            "/callback": callback.hint,
             "/healthz": health.healthz,
             "/readyz": health.readyz,
         },
     )
+    app.router.add_post("/callback/{token}", callback.signed_with_token)
+    app.router.add_post("/callback", callback.signed)
     return app
 
 
