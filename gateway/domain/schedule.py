@@ -32,16 +32,32 @@ def owe(order: Order, now: int) -> Order:
 
 
 def looked_up(order: Order, evidence: Evidence, now: int) -> Order:
-    """Count a look-up; an answer that was asked for after the doubt arose settles the doubt."""
+    """Count a look-up."""
     was_due = order.due_at is not None and order.due_at <= now
     # While the upstream says nothing, the day of a failed order is not used up.
     counts = was_due and (order.is_open or order.ask_since is not None or answers(evidence))
-    order = replace(order, looked_up_at=now, lookups=order.lookups + counts)
-    if order.ask_since is None or not answers(evidence):
+    return replace(order, looked_up_at=now, lookups=order.lookups + counts)
+
+
+def without_doubt(
+    before: Order, order: Order, evidence: Evidence, now: int, rules: Rules
+) -> Order:
+    """Return the order without its doubt, where this evidence answers it.
+
+    A look-up does that was asked after the doubt arose and moves the order; one that moves nothing
+    only when it was asked `settle_s` after it, for the upstream may call back before its own
+    look-up knows what is new. That it knows no such order, though somebody spoke of it, is
+    believed after `expire_s`.
+    """
+    if evidence.source is not Source.LOOKUP or not answers(evidence) or before.ask_since is None:
         return order
-    # A doubt that lies in the future arose before the clock was set back.
-    settled = evidence.asked_at > order.ask_since or order.ask_since > now
-    return replace(order, ask_since=None) if settled else order
+    if before.ask_since > now:  # it arose before the clock was set back
+        return replace(order, ask_since=None)
+    patience_s = rules.expire_s if evidence.verdict is Silence.NOT_FOUND else rules.settle_s
+    if order.status is not before.status:
+        patience_s = 1 / MS_PER_S  # at the same instant is not after it
+    settled_at = before.ask_since + round(patience_s * MS_PER_S)
+    return replace(order, ask_since=None) if evidence.asked_at >= settled_at else order
 
 
 def settles_at(order: Order, rules: Rules) -> int | None:
@@ -52,8 +68,7 @@ def settles_at(order: Order, rules: Rules) -> int | None:
     """
     if order.send_ended_at is None:
         return None
-    since = max(order.send_ended_at, rules.clock_since)
-    return since + round(rules.settle_s * MS_PER_S)
+    return max(order.send_ended_at, rules.clock_since) + _settle_ms(rules)
 
 
 def next_look(before: Order, order: Order, evidence: Evidence, now: int, rules: Rules) -> DueAt:
@@ -68,8 +83,7 @@ def next_look(before: Order, order: Order, evidence: Evidence, now: int, rules: 
     """
     if order.is_open and order.sending:
         return order.due_at  # a send under way is taken for dead after its own date
-    unanswered = evidence.source is Source.LOOKUP and not answers(evidence)
-    if order.ask_since is not None and not unanswered:
+    if order.ask_since is not None and not _has_asked(order, evidence):
         return _soonest(order, now)
     if not order.is_open and order.ask_since is None:
         return _watch(before, order, evidence, now, rules)
@@ -107,6 +121,13 @@ def _watch(before: Order, order: Order, evidence: Evidence, now: int, rules: Rul
     return now + delay_ms(WATCH_S, order.lookups)
 
 
+def _has_asked(order: Order, evidence: Evidence) -> bool:
+    """Whether this is what came of asking about the doubt, be it that nothing came."""
+    if evidence.source is not Source.LOOKUP or order.ask_since is None:
+        return False
+    return not answers(evidence) or evidence.asked_at > order.ask_since
+
+
 def _soonest(order: Order, now: int) -> int:
     """Return when the pace allows the next look-up, also where the clock was set back since."""
     wait = 0 if order.looked_up_at is None else order.looked_up_at + LOOK_UP_GAP_MS - now
@@ -115,7 +136,13 @@ def _soonest(order: Order, now: int) -> int:
 
 def _by_schedule(order: Order, now: int, rules: Rules) -> int:
     due_at = now + delay_ms(rules.schedule_s, order.lookups)
+    moments = [] if order.ask_since is None else [order.ask_since + _settle_ms(rules)]
     settled_at = settles_at(order, rules)
-    if order.is_open and not order.named and settled_at is not None and now < settled_at < due_at:
-        return settled_at  # the first moment at which "not found" means something
-    return due_at
+    if order.is_open and not order.named and settled_at is not None:
+        moments.append(settled_at)
+    # Not later than the first moment at which "not found" means something.
+    return min([due_at, *(moment for moment in moments if moment > now)])
+
+
+def _settle_ms(rules: Rules) -> int:
+    return round(rules.settle_s * MS_PER_S)

@@ -27,7 +27,14 @@ from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, NotDone
 from gateway.domain.evidence import Evidence, Silence, Source, Status
 from gateway.domain.order import MAX_SENDS, Change, Order, Rules, begin_send, fail
-from gateway.domain.schedule import first_watch, looked_up, next_look, owe, settles_at
+from gateway.domain.schedule import (
+    first_watch,
+    looked_up,
+    next_look,
+    owe,
+    settles_at,
+    without_doubt,
+)
 
 MISSES_TO_EXPIRE = 3  # contract T6
 
@@ -148,9 +155,10 @@ def apply(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:
         )
     else:
         change = _no_answer(order, evidence, now)
-    alert = change.alert or _unconfirmed(before, change.order, evidence)
-    due_at = next_look(before, change.order, evidence, now, rules)
-    return replace(change, order=replace(change.order, due_at=due_at), alert=alert)
+    order = without_doubt(before, change.order, evidence, now, rules)
+    alert = change.alert or _unconfirmed(before, order, evidence)
+    due_at = next_look(before, order, evidence, now, rules)
+    return replace(change, order=replace(order, due_at=due_at), alert=alert)
 
 
 def overrule(order: Order, status: Status, note: str, now: int) -> Change:

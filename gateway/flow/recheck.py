@@ -7,6 +7,8 @@ worker: a send whose process died is found by its date, like every other order t
 
 import asyncio
 
+from aiolimiter import AsyncLimiter
+
 from gateway.clients.upstream import CallError, UpstreamClient
 from gateway.clock import Clock
 from gateway.domain.errors import JournalUnavailable
@@ -25,8 +27,10 @@ from gateway.flow.worker import AFTER_TROUBLE_S, Bell, Tasks, run_forever
 from gateway.protocol.upstream import lookup_path, read_lookup_reply
 from gateway.store import Store
 
-# at the same time by the worker; look-ups must leave the upstream room for orders
+# By the worker, at the same time and in a second: look-ups must leave the upstream room for orders,
+# above all after a night in which everything came to be open.
 MAX_LOOKUPS = 16
+LOOK_UPS_PER_S = 100
 _EVERY_S = 0.5
 _INTERRUPTED = "the process that sent it ended before an answer"
 
@@ -55,6 +59,7 @@ class Recheck:
         self._asking: dict[int, asyncio.Task[Order]] = {}
         self._asked_at: dict[int, int] = {}  # by order, what the journal has been told just now
         self._working: set[int] = set()  # those of the worker; panels that ask do not count
+        self._pace = AsyncLimiter(LOOK_UPS_PER_S, 1)
 
     async def look_up(self, order: Order) -> Order:
         """Return the order after asking the upstream, or as it is when that was just done.
@@ -121,11 +126,12 @@ class Recheck:
     async def step(self) -> bool:
         """Begin what is due and fits; True when there was something."""
         room = MAX_LOOKUPS - len(self._working)
-        if room <= 0:
+        if room <= 0 or not self._pace.has_capacity(room):
             return False
         skip = self._submission.in_flight | self._asking.keys()
         due = await self._store.due_orders(self._clock(), room, skip)
         for order in due:
+            await self._pace.acquire()  # there is room for each of them, so this does not wait
             await self._look_at(order)
         return False
 

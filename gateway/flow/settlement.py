@@ -213,8 +213,12 @@ class Settlement:
             metrics.alerts.inc()
             log.warning("alert.raised", upstream_trx_id=order.upstream_trx_id, text=alert.text)
 
+    def is_stale(self, order: Order) -> bool:
+        """Whether a send's date has passed before it was made: this process was stopped."""
+        return order.due_at is not None and order.due_at <= self._clock()
+
     async def may_leave(self, order: Order) -> bool:
-        """Whether a send that had to wait for its turn may still leave (T6)."""
+        """Whether a send that had to wait may still leave (T6)."""
         try:
             current = await self._store.order(order.id)
         except JournalUnavailable:

@@ -77,7 +77,8 @@ class Submission:
             has_to_wait = self._slots.locked()
             async with self._slots:
                 passed("send.before")
-                if has_to_wait and not await self._settlement.may_leave(order):
+                is_late = has_to_wait or self._settlement.is_stale(order)
+                if is_late and not await self._settlement.may_leave(order):
                     evidence, line, said = _silence(Silence.UNSENT, "its turn came too late")
                 else:
                     evidence, line, said = await self._send(order)

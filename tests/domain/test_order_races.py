@@ -117,7 +117,7 @@ def test_a_look_up_that_is_asked_later_and_does_not_confirm_is_an_alert(
     variant: Callable[[], Life],
 ) -> None:
     life = variant()
-    change = life.after(3).lookup(Status.SUCCESS, note=NOTE)
+    change = life.after(43).lookup(Status.SUCCESS, note=NOTE)
     assert (life.order.ask_since, life.order.due_at, change.tell) == (None, None, False)
     assert change.alert is not None
     assert "not confirmed" in change.alert

@@ -32,6 +32,8 @@ from tests.domain.cases import NOTE, RULES, T0, S, final, said, sent, uncertain
 
 NOW = T0 + 100 * S  # long after everything has settled, long before it expires
 
+LONG_AGO = NOW - 2000 * S  # longer than a doubt is left open for a look-up that knows of nothing
+
 # How the order stands, before the evidence arrives.
 STANDING: dict[str, Order] = {
     "only send under way": sent(),
@@ -43,11 +45,11 @@ STANDING: dict[str, Order] = {
     "only send under way, named": sent(named=True),
     "only send pending": uncertain(named=True, note="RefId : ML_1"),
     "only send paid": uncertain(named=True, status=Status.PAID),
-    "success": final(Status.SUCCESS, due_at=NOW, ask_since=NOW - 10 * S),
-    "partial": final(Status.PARTIAL_SUCCESS, due_at=NOW, ask_since=NOW - 10 * S),
+    "success": final(Status.SUCCESS, due_at=NOW, ask_since=LONG_AGO),
+    "partial": final(Status.PARTIAL_SUCCESS, due_at=NOW, ask_since=LONG_AGO),
     "failed, watched": final(Status.FAILED, due_at=NOW, lookups=2),
-    "failed": final(Status.FAILED, due_at=NOW, ask_since=NOW - 10 * S),
-    "refunded": final(Status.REFUNDED, due_at=NOW, ask_since=NOW - 10 * S),
+    "failed": final(Status.FAILED, due_at=NOW, ask_since=LONG_AGO),
+    "refunded": final(Status.REFUNDED, due_at=NOW, ask_since=LONG_AGO),
     "success, no doubt": final(Status.SUCCESS),
     "partial, no doubt": final(Status.PARTIAL_SUCCESS),
     "failed, no doubt": final(Status.FAILED),
