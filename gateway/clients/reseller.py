@@ -42,7 +42,7 @@ _OWN_HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Attempt:
     """What one attempt to tell a reseller came to.
 
     Attributes:
@@ -102,7 +102,7 @@ class ResellerClient:
         url: str,
         headers: Mapping[str, str] = _NO_HEADERS,
         body: bytes | None = None,
-    ) -> Told:
+    ) -> Attempt:
         """Send one request, and hear what the other side says.
 
         It is one request on the wire at most. Nothing that the URL or the other side does raises.
@@ -138,7 +138,7 @@ class ResellerClient:
                 await _read_beginning(answer, reply)
         except Exception as error:  # noqa: BLE001 - what hostile bytes make a parser raise is open
             reason = _why(error, self._timeout_s)
-        return Told(
+        return Attempt(
             status=status,
             accepted=status is not None and _is_success(status),
             reason=reason if status is None else _said(status),

@@ -2,16 +2,23 @@
 
 The outbox row was written by the transaction that settled the order; here it is only sent and its
 outcome noted. One order has one attempt at a time, so that an older status never arrives after a
-newer one; one host has a few, so that a dead one delays nobody else.
+newer one. One host has a few, one reseller some, and nobody more than what is left for the others,
+so that a dead host delays nobody else. What a reseller's silent host would get is delayed by a
+breaker (`domain.breaker`); which hosts are silent is known in memory alone, and a new start tries
+each of them again.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 from gateway import metrics
-from gateway.clients.reseller import ResellerClient, Told
+from gateway.clients.reseller import Attempt
 from gateway.clock import Clock
+from gateway.domain import breaker
+from gateway.domain.backoff import MS_PER_S
+from gateway.domain.breaker import PAUSES_S, Breaker
 from gateway.domain.delivery import Delivery, DeliveryState, after_attempt
 from gateway.domain.errors import JournalUnavailable
 from gateway.flow.worker import AFTER_TROUBLE_S, Bell, Tasks, passed, run_forever
@@ -22,7 +29,19 @@ log = get_logger(__name__)
 
 MAX_IN_FLIGHT = 256  # attempts at the same time, to all hosts together
 PER_RESELLER = 64  # of these at most to one reseller, however many hosts it names
+REMEMBERED = 1000  # silent pairs; beyond it the one that was tried longest ago is forgotten
+_LOOK = 64  # deliveries that are read from the journal at a time
 _EVERY_S = 0.5
+
+Pair = tuple[str, str]
+
+
+class Carrier(Protocol):
+    """Carries one attempt to a reseller; `clients.reseller.ResellerClient` is one."""
+
+    async def deliver(self, method: str, url: str) -> Attempt:
+        """Send one request; nothing that the URL or the other side does raises."""
+        ...
 
 
 class Relay:
@@ -39,7 +58,7 @@ class Relay:
     def __init__(
         self,
         store: Store,
-        client: ResellerClient,
+        client: Carrier,
         clock: Clock,
         *,
         schedule_s: Sequence[float],
@@ -51,10 +70,10 @@ class Relay:
         self._client = client
         self._clock = clock
         self.schedule_s = schedule_s
+        self.pauses_s: Sequence[float] = PAUSES_S
         self.per_host = per_host
-        self._orders: set[int] = set()
-        self._hosts: Counter[str] = Counter()
-        self._resellers: Counter[str] = Counter()
+        self._under_way = UnderWay()
+        self._silent: dict[Pair, Breaker] = {}  # tried longest ago first
 
     async def run(self) -> None:
         """Work off what is due, for ever."""
@@ -62,68 +81,98 @@ class Relay:
 
     async def step(self) -> bool:
         """Begin what is due and fits; True when there may be more."""
-        room = MAX_IN_FLIGHT - len(self._orders)
-        if room <= 0:
+        under_way = self._under_way
+        if under_way.room <= 0:
             return False
+        now = _moment()
         busy = Busy(
-            orders=self._orders,
-            hosts=[host for host, count in self._hosts.items() if count >= self.per_host],
-            resellers=[code for code, count in self._resellers.items() if count >= PER_RESELLER],
+            orders=under_way.orders,
+            hosts=[host for host, count in under_way.hosts.items() if count >= self.per_host],
+            resellers=[code for code in under_way.resellers if not under_way.may_begin(code)],
+            pairs=[pair for pair, silent in self._silent.items() if silent.is_shut(now)],
+            of_each=self.per_host,
         )
-        due = await self._store.due_deliveries(self._clock(), room, busy)
-        begun = [delivery for delivery in due if self._begin(delivery)]
-        return bool(begun) and len(due) == room
+        due = await self._store.due_deliveries(self._clock(), _LOOK, busy)
+        begun = [delivery for delivery in under_way.fairly(due) if self._begin(delivery)]
+        return bool(begun) and len(due) == _LOOK
 
     def _begin(self, delivery: Delivery) -> bool:
-        host, code = delivery.message.host, delivery.reseller
-        if delivery.order_id in self._orders:
+        pair, under_way = _pair(delivery), self._under_way
+        if delivery.order_id in under_way.orders or under_way.room <= 0:
             return False
-        if self._hosts[host] >= self.per_host or self._resellers[code] >= PER_RESELLER:
+        if under_way.hosts[pair[1]] >= self.per_host or not under_way.may_begin(pair[0]):
             return False
-        self._orders.add(delivery.order_id)
-        self._hosts[host] += 1
-        self._resellers[code] += 1
-        self._tasks.start(self._attempt(delivery))
+        silent = self._silent.get(pair)
+        if silent is not None:
+            if silent.is_shut(_moment()):
+                return False
+            self._silent[pair] = silent = silent.begin()
+        under_way.add(delivery)
+        self._tasks.start(self._attempt(delivery, probe=silent is not None and silent.probing))
         return True
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _attempt(self, delivery: Delivery, *, probe: bool) -> None:
         message = delivery.message
+        heard = False
         try:
             passed("delivery.before")
-            told = await self._client.deliver(message.method, message.url)
+            attempt = await self._client.deliver(message.method, message.url)
             passed("delivery.after")
-            await self._note(delivery, told)
+            heard = True
+            self._hear(_pair(delivery), answered=attempt.status is not None, probe=probe)
+            await self._note(delivery, attempt)
         except Exception:
             # The row is still due: whatever is wrong, its reseller is not called in a rush.
             await asyncio.sleep(AFTER_TROUBLE_S)
             raise
         finally:
-            self._orders.discard(delivery.order_id)
-            _leave(self._hosts, message.host)
-            _leave(self._resellers, delivery.reseller)
+            if probe and not heard:
+                self._remember(_pair(delivery), breaker.cut_off(self._silent.get(_pair(delivery))))
+            self._under_way.remove(delivery)
             self.bell.ring()
 
-    async def _note(self, delivery: Delivery, told: Told) -> None:
+    def _hear(self, pair: Pair, *, answered: bool, probe: bool) -> None:
+        """Take note of whether a reseller's host is alive."""
+        before = self._silent.get(pair)
+        after = breaker.ended(
+            before, _moment(), answered=answered, probe=probe, pauses_s=self.pauses_s
+        )
+        self._remember(pair, after)
+        was_shut, is_shut = (one is not None and one.pauses > 0 for one in (before, after))
+        if is_shut and not was_shut:
+            log.warning("host.fell_silent", reseller=pair[0], host=pair[1])
+        if was_shut and not is_shut:
+            log.info("host.answered_again", reseller=pair[0], host=pair[1])
+
+    def _remember(self, pair: Pair, silent: Breaker | None) -> None:
+        self._silent.pop(pair, None)
+        if silent is not None:
+            self._silent[pair] = silent
+        if len(self._silent) > REMEMBERED:
+            del self._silent[next(iter(self._silent))]
+
+    async def _note(self, delivery: Delivery, attempt: Attempt) -> None:
         """Write down what came of an attempt, however long the journal is away."""
         while True:
             try:
-                written = await self._write(delivery, told)
+                written = await self._write(delivery, attempt)
             except JournalUnavailable as error:
                 log.warning("delivery.unsettled", delivery=delivery.id, reason=str(error))
             else:
-                return self._log(written, told)
+                return self._log(written, attempt)
             await asyncio.sleep(AFTER_TROUBLE_S)
 
-    async def _write(self, delivery: Delivery, told: Told) -> DeliveryRecord:
+    async def _write(self, delivery: Delivery, attempt: Attempt) -> DeliveryRecord:
         now = self._clock()
-        text = f"{delivery.message.status}: {told.reason} ({told.elapsed_ms} ms) {told.reply}"
-        entry = Entry(now, "told" if told.accepted else "not_told", text.rstrip())
+        said = f"{attempt.reason} ({attempt.elapsed_ms} ms) {attempt.reply}"
+        text = f"{delivery.message.status}: {said}"
+        entry = Entry(now, "told" if attempt.accepted else "not_told", text.rstrip())
 
         def decide(current: Delivery) -> DeliveryRecord:
             after = after_attempt(
                 current,
-                accepted=told.accepted,
-                result=told.reason,
+                accepted=attempt.accepted,
+                result=attempt.reason,
                 now=now,
                 schedule_s=self.schedule_s,
             )
@@ -134,17 +183,17 @@ class Relay:
 
         return await self._store.change_delivery(delivery.id, decide)
 
-    def _log(self, written: DeliveryRecord, told: Told) -> None:
+    def _log(self, written: DeliveryRecord, attempt: Attempt) -> None:
         after = written.delivery
-        metrics.deliveries.labels("accepted" if told.accepted else "refused").inc()
+        metrics.deliveries.labels("accepted" if attempt.accepted else "refused").inc()
         log.info(
-            "delivery.accepted" if told.accepted else "delivery.refused",
+            "delivery.accepted" if attempt.accepted else "delivery.refused",
             delivery=after.id,
             reseller=after.reseller,
             status=after.message.status,
             host=after.message.host,
             attempts=after.attempts,
-            reason=told.reason,
+            reason=attempt.reason,
         )
         if written.alert is not None:
             metrics.alerts.inc()
@@ -160,7 +209,61 @@ class Relay:
         await self._tasks.finish(within_s)
 
 
-def _leave(counter: Counter[str], name: str) -> None:
-    counter[name] -= 1
-    if not counter[name]:
-        del counter[name]
+class UnderWay:
+    """The attempts under way, counted in each way that has a limit."""
+
+    def __init__(self) -> None:
+        self.orders: set[int] = set()
+        self.hosts: Counter[str] = Counter()
+        self.resellers: Counter[str] = Counter()
+        self.pairs: Counter[Pair] = Counter()
+
+    @property
+    def room(self) -> int:
+        """How many more may begin."""
+        return MAX_IN_FLIGHT - len(self.orders)
+
+    def may_begin(self, code: str) -> bool:
+        """Whether a reseller may have one more: never more than what is left for the others.
+
+        So a few resellers whose hosts are all silent can not take every place.
+        """
+        return self.resellers[code] < min(PER_RESELLER, self.room)
+
+    def add(self, delivery: Delivery) -> None:
+        """Count an attempt that begins."""
+        self.orders.add(delivery.order_id)
+        for counter, name in self._counted(delivery):
+            counter[name] += 1
+
+    def remove(self, delivery: Delivery) -> None:
+        """Count it no more."""
+        self.orders.discard(delivery.order_id)
+        for counter, name in self._counted(delivery):
+            counter[name] -= 1
+            if not counter[name]:
+                del counter[name]
+
+    def _counted(self, delivery: Delivery) -> Iterable[tuple[Counter[Any], Any]]:
+        pair = _pair(delivery)
+        return (self.resellers, pair[0]), (self.hosts, pair[1]), (self.pairs, pair)
+
+    def fairly(self, due: Sequence[Delivery]) -> list[Delivery]:
+        """Put first what is due for those who have least under way, else the longest due."""
+        pairs, resellers = self.pairs.copy(), self.resellers.copy()
+        ranked = []
+        for delivery in due:
+            pair = _pair(delivery)
+            ranked.append((pairs[pair], resellers[pair[0]], delivery))
+            pairs[pair] += 1
+            resellers[pair[0]] += 1
+        return [delivery for *_, delivery in sorted(ranked, key=lambda row: row[:2])]
+
+
+def _pair(delivery: Delivery) -> Pair:
+    return delivery.reseller, delivery.message.host
+
+
+def _moment() -> int:
+    """Return milliseconds that never jump: breakers wait by these, whatever a clock is set to."""
+    return round(asyncio.get_running_loop().time() * MS_PER_S)

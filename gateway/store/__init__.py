@@ -168,11 +168,22 @@ class OrderFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Busy:
-    """Whose deliveries are to be left alone for now."""
+    """Whose deliveries are to be left alone for now.
+
+    Attributes:
+        orders: those of which a delivery is under way.
+        hosts: those that are called as often as may be at one time.
+        resellers: those who are.
+        pairs: a reseller and a host each: nothing is begun of this reseller to this host.
+        of_each: of one reseller to one host this many are wanted at most, where more is due than
+            can be listed.
+    """
 
     orders: Collection[int] = ()
     hosts: Collection[str] = ()
     resellers: Collection[str] = ()
+    pairs: Collection[tuple[str, str]] = ()
+    of_each: int = 4
 
 
 class Store(Protocol):
@@ -259,7 +270,10 @@ class Store(Protocol):
         ...
 
     async def due_deliveries(self, now: int, limit: int, busy: Busy) -> list[Delivery]:
-        """List deliveries that are due, the longest due first, but not those of who is busy."""
+        """List deliveries that are due, the longest due first, but not those of who is busy.
+
+        What it costs does not grow with what is due for those who are busy.
+        """
         ...
 
     async def change_delivery(

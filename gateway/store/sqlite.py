@@ -44,6 +44,7 @@ from gateway.store.rows import (
     order_from,
     reseller_from,
 )
+from gateway.store.sqlite_outbox import due_deliveries
 from gateway.store.sqlite_write import (
     SELECT_DELIVERY,
     SELECT_ORDER,
@@ -263,13 +264,7 @@ class SqliteStore:
         )
 
     async def due_deliveries(self, now: int, limit: int, busy: Busy) -> list[Delivery]:
-        where = (
-            f"next_at <= ? AND order_id NOT IN {_LIST} AND host NOT IN {_LIST}"
-            f" AND reseller NOT IN {_LIST} ORDER BY next_at, id LIMIT ?"
-        )
-        lists = [_list(busy.orders), _list(busy.hosts), _list(busy.resellers)]
-        values = [now, *lists, limit]
-        return await self._all_deliveries(where, values)
+        return await self._read(lambda connection: due_deliveries(connection, now, limit, busy))
 
     async def _all_deliveries(self, where: str, values: Sequence[Any]) -> list[Delivery]:
         sql = f"{SELECT_DELIVERY} WHERE {where}"

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway.clients.reseller import (
     MAX_REPLY_BYTES,
     MAX_REPLY_SHOWN,
+    Attempt,
     ResellerClient,
-    Told,
 )
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -128,7 +128,7 @@ def answers(raw: bytes, *, then_close: bool = True) -> Callable[[Streams], Await
     return script
 
 
-async def told(raw: bytes, *, timeout_s: float = 5, then_close: bool = True) -> Told:
+async def told(raw: bytes, *, timeout_s: float = 5, then_close: bool = True) -> Attempt:
     panel = Panel(answers(raw, then_close=then_close))
     async with serving(panel), telling(timeout_s) as client:
         return await client.deliver("GET", f"{panel.url}/cb?{SECRET}")

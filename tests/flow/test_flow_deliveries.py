@@ -337,6 +337,7 @@ async def test_what_falls_due_together_goes_to_a_host_a_few_at_a_time(
 async def test_a_dead_host_delays_nobody_and_costs_nobody_an_attempt(
     calm: House, panel: Panel
 ) -> None:
+    calm.gateway.relay.pauses_s = (0,)  # shut, and probed at once
     with reserved_port() as port:
         for number in range(10):
             await calm.order(f"D{number}", callback_url=f"http://127.0.0.1:{port}/")

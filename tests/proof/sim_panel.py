@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from gateway.clients.reseller import Told
+from gateway.clients.reseller import Attempt
 from tests.proof.judge import Heard
 from tests.proof.sim_loop import Life, never, now
 from tests.proof.sim_weather import Weather
@@ -102,13 +102,13 @@ class SimResellerClient:
         url: str,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-    ) -> Told:
+    ) -> Attempt:
         if self._life.over:
             await never()
         began_at = now()
         status = await self._panels.take(url, self._timeout_s)
         elapsed_s = now() - began_at
-        return Told(
+        return Attempt(
             status=status,
             accepted=status == _OK,
             reason="no answer" if status is None else f"HTTP {status}",
