@@ -6,7 +6,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,10 @@ from gateway.flow.desk import Desk
 from gateway.flow.directory import Directory
 from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Bounds, Intake
+from gateway.flow.orders import Orders
 from gateway.flow.recheck import Recheck
 from gateway.flow.relay import Relay
+from gateway.flow.resellers import Resellers
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Manner, Submission
 from gateway.flow.timekeeper import Timekeeper
@@ -158,7 +160,13 @@ class Gateway:
         self.account = Account(
             store, self._upstream, self.directory, settings.server.reply_timeout_s
         )
-        self.desk = Desk(store, vault, self.directory, clock, self.relay.bell.ring)
+        self.desk = Desk(
+            store,
+            Resellers(store, vault, self.directory, clock),
+            Orders(store, self.recheck, self.settlement, clock),
+            clock,
+            self.relay.bell.ring,
+        )
         self.timekeeper = Timekeeper(store, self.settlement, clock, self._wake)
 
     def _wake(self) -> None:
@@ -213,6 +221,23 @@ class Gateway:
             interrupted_sends=interrupted,
         )
 
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def at_rest(cls, settings: Settings) -> AsyncIterator["Gateway"]:
+        """Give a gateway whose desk works while nothing else of it does: for single commands.
+
+        Raises what `open_journal` raises.
+        """
+        gateway = cls(settings, await open_journal(settings))
+        try:
+            await gateway.directory.load()
+            # A command sees a moment; it never sends an order again, whatever it hears.
+            gateway.settlement.trust_clock_since(gateway._clock())
+            yield gateway
+        finally:
+            await gateway.recheck.finish(settings.upstream.timeout_s)
+            await gateway._close()
+
     def reload(self, settings: Settings) -> None:
         """Take over what can change while the gateway runs, and say what needs a new start."""
         changed = _changed(self.settings, settings)
@@ -246,6 +271,10 @@ class Gateway:
         log.info("gateway.draining")
         self.public.stop_accepting()
         await self._finish_work()
+        await self._close()
+        log.info("gateway.stopped")
+
+    async def _close(self) -> None:
         closing: list[Callable[[], Awaitable[None]]] = [self.public.close, self.admin.close]
         if self.control is not None:
             closing.append(self.control.close)
@@ -253,7 +282,6 @@ class Gateway:
         for close in closing:
             with contextlib.suppress(OSError):
                 await close()
-        log.info("gateway.stopped")
 
     async def _finish_work(self) -> None:
         for worker in self._workers:

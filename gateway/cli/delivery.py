@@ -1,7 +1,9 @@
 """`otomax-gateway delivery …`: who was told what, and telling it again."""
 
+import re
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -43,11 +45,82 @@ def _table(rows: list[dict[str, Any]]) -> str:
     return columns(cells, head)
 
 
-@delivery.command()
-@click.argument("delivery_id", metavar="ID", type=click.IntRange(min=1))
+class _Time(click.ParamType):
+    """A time: a date, a date with a time of day, ISO 8601, or how long ago it was (`2h`, `3d`)."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return Unix milliseconds."""
+        at = value if isinstance(value, int) else _time(value)
+        if at is None:
+            self.fail(
+                f"{value!r} is no time: wanted 2026-11-22, '2026-11-22 10:00', "
+                "2026-11-22T10:00:00+07:00, or how long ago, such as 30m, 2h or 3d",
+                param,
+                ctx,
+            )
+        return at
+
+
+_AGO: Final = re.compile(r"([0-9]{1,6})([mhd])")
+_AGO_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def _time(text: str) -> int | None:
+    """Return a time in Unix milliseconds, in this machine's zone where it names none."""
+    from datetime import datetime
+
+    from gateway.clock import now_ms
+
+    if ago := _AGO.fullmatch(text.strip()):
+        return now_ms() - int(ago[1]) * _AGO_MS[ago[2]]
+    try:
+        return round(datetime.fromisoformat(text.strip()).timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+_RESEND_HELP: Final = """Send one delivery again, by its number, or everything that matches.
+
+Each is sent byte for byte the same, with its whole schedule before it. Everything that matches is
+what came to its state (`--state`, by default dead) since a time, where it is the newest of its
+order: a panel must not read an older status after a newer one.
+
+TIME is 2026-11-22, '2026-11-22 10:00', any ISO 8601, or how long ago: 30m, 2h, 3d. Where it names
+no zone it is in this machine's.
+"""
+
+
+@delivery.command(help=_RESEND_HELP)
+@click.argument("delivery_id", metavar="[ID]", required=False, type=click.IntRange(min=1))
+@click.option("--since", metavar="TIME", type=_Time(), help="Everything since then.")
+@click.option("--until", metavar="TIME", type=_Time(), help="But nothing later.  [default: now]")
+@click.option("--reseller", metavar="CODE", help="Only this reseller's.")
+@click.option("--host", metavar="HOST:PORT", help="Only those to this host.")
+@click.option("--state", type=click.Choice(["dead", "delivered", "due"]), help="[default: dead]")
+@click.option("--dry-run", is_flag=True, help="Only count.")
 @json_option
 @config_option
-def resend(delivery_id: int, config: Path | None, *, as_json: bool) -> None:
-    """Send a delivery again, now, byte for byte the same."""
-    sent = ask(config, "delivery.resend", delivery_id=delivery_id)
-    show(sent, as_json=as_json, table=lambda row: f"delivery {row['id']} is due now")
+def resend(
+    delivery_id: int | None, config: Path | None, *, as_json: bool, dry_run: bool, **wanted: Any
+) -> None:
+    """Send one delivery again, or everything that matches."""
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    if (delivery_id is None) == ("since" not in wanted) or (delivery_id and (wanted or dry_run)):
+        raise click.UsageError("say either the number of one delivery, or --since TIME")
+    if delivery_id is not None:
+        sent = ask(config, "delivery.resend", delivery_id=delivery_id)
+        show(sent, as_json=as_json, table=lambda row: f"delivery {row['id']} is due now")
+        return
+    if wanted["since"] > wanted.get("until", wanted["since"]):
+        raise click.UsageError("--until lies before --since")
+    sent = ask(config, "delivery.resend_all", dry_run=dry_run, **wanted)
+    show(sent, as_json=as_json, table=partial(_resent, dry_run=dry_run))
+
+
+def _resent(row: dict[str, int], *, dry_run: bool) -> str:
+    said = f"deliveries that {'would be' if dry_run else 'are'} due now: {row['resent']}"
+    if row["skipped"]:
+        said += f"; skipped, for their orders have a newer one: {row['skipped']}"
+    return said

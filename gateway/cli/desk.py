@@ -58,18 +58,10 @@ async def _ask(settings: "Settings", command: str, values: dict[str, Any]) -> ob
 
 
 async def _ask_here(settings: "Settings", command: str, values: dict[str, Any]) -> object:
-    from gateway.app import open_journal
-    from gateway.clock import now_ms
-    from gateway.flow.desk import Desk
-    from gateway.flow.directory import Directory
+    from gateway.app import Gateway
 
-    journal = await open_journal(settings)
-    try:
-        directory = Directory(journal.store, journal.vault, now_ms)
-        desk = Desk(journal.store, journal.vault, directory, now_ms, lambda: None)
-        return await desk.do(command, values)
-    finally:
-        await journal.store.close()
+    async with Gateway.at_rest(settings) as gateway:
+        return await gateway.desk.do(command, values)
 
 
 def show(result: Any, *, as_json: bool, table: Callable[[Any], str]) -> None:

@@ -9,6 +9,7 @@ from gateway.cli.desk import ask, columns, local_time, show, zone
 from gateway.cli.options import config_option, json_option
 
 _STATUSES: Final = ["PENDING", "PAID", "SUCCESS", "PARTIAL_SUCCESS", "FAILED", "REFUNDED"]
+_FINAL: Final = _STATUSES[2:]
 _KINDS: Final = {
     "asked": "diminta panel / asked",
     "sending": "dikirim / sending",
@@ -16,6 +17,7 @@ _KINDS: Final = {
     "looked_up": "dicek / looked up",
     "called_back": "callback masuk / called back",
     "decided": "diputuskan / decided",
+    "overruled": "diputuskan operator / overruled",
     "alert": "PERINGATAN / ALERT",
     "told": "panel menerima / told",
     "not_told": "panel belum menerima / not told",
@@ -31,7 +33,7 @@ _INNER: Final = frozenset(
 
 @click.group()
 def order() -> None:
-    """List orders, show one with its whole timeline."""
+    """List orders, show one with its whole timeline, look it up, decide it."""
 
 
 @order.command("list")
@@ -72,6 +74,39 @@ def _table(rows: list[dict[str, Any]]) -> str:
 def show_(name: str, config: Path | None, *, as_json: bool) -> None:
     """Show one order: what was asked, sent, answered, called back and delivered, with times."""
     show(ask(config, "order.show", name=name), as_json=as_json, table=_sheet)
+
+
+@order.command()
+@click.argument("name", metavar="CODE-TRX_ID|INVOICE")
+@json_option
+@config_option
+def recheck(name: str, config: Path | None, *, as_json: bool) -> None:
+    """Look one order up at the upstream now, final or not; what it says is applied."""
+    show(ask(config, "order.recheck", name=name), as_json=as_json, table=_found)
+
+
+def _found(row: dict[str, Any]) -> str:
+    said = row.pop("said")
+    return f"supplier menjawab / the upstream says: {said}\n\n{_sheet(row)}"
+
+
+@order.command()
+@click.argument("name", metavar="CODE-TRX_ID|INVOICE")
+@click.argument("status", type=click.Choice(_FINAL, case_sensitive=False))
+@click.option("--reason", required=True, help="Why; it stands in the order's timeline.")
+@click.option(
+    "--sn", "note", help="What the panel reads behind the status: the SN, or why it failed."
+)
+@json_option
+@config_option
+def settle(name: str, config: Path | None, *, as_json: bool, **decision: Any) -> None:
+    """Decide an order that is open, by your own word; its panel is told at once.
+
+    What the upstream says later is still heard: an order that you let fail is looked up for a day,
+    and corrected if it was bought after all. A final order is not decided again; `order recheck`
+    asks the upstream about it.
+    """
+    show(ask(config, "order.settle", name=name, **decision), as_json=as_json, table=_sheet)
 
 
 def _sheet(row: dict[str, Any]) -> str:

@@ -8,8 +8,9 @@
     relay        deliver what is due
     account      what the upstream says of a reseller's account
     directory    who may order
+    timekeeper   notice that the clock was set
     worker       bells and tasks that all of them need
-    desk         what the operator may do; with resellers in a room of their own
+    desk         what the operator may do; with orders and resellers in rooms of their own
 
-Nothing here decides about an order's status: that is `domain.order`, inside a transaction.
+Nothing here decides about an order's status: that is `domain.truth`, inside a transaction.
 """

@@ -1,4 +1,4 @@
-"""What the operator may do: resellers, orders and deliveries, one method a command.
+"""What the operator may do: resellers, orders, alerts and deliveries, one method a command.
 
 The same desk serves the commands of a running gateway, over a socket of its own, and those of one
 that is not running, in the command's own process: so there is never a second writer. All that goes
@@ -12,12 +12,10 @@ from typing import Any
 from gateway.clock import Clock
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import NotDone
-from gateway.domain.order import Order
-from gateway.flow.directory import Directory
+from gateway.flow.orders import Orders
 from gateway.flow.resellers import Resellers
-from gateway.protocol.shown import shown_delivery, shown_order, when
-from gateway.store import Entry, OrderFilter, Store
-from gateway.vault import Vault
+from gateway.protocol.shown import shown_delivery, when
+from gateway.store import DeliveryFilter, Entry, Store
 
 
 class Desk:
@@ -25,8 +23,8 @@ class Desk:
 
     Args:
         store: the journal.
-        vault: seals and hashes keys.
-        directory: is loaded again when a reseller changed.
+        resellers: the commands about resellers.
+        orders: the commands about orders and alerts.
         clock: Unix milliseconds.
         on_delivery: called when a delivery became due.
     """
@@ -34,8 +32,8 @@ class Desk:
     def __init__(
         self,
         store: Store,
-        vault: Vault,
-        directory: Directory,
+        resellers: Resellers,
+        orders: Orders,
         clock: Clock,
         on_delivery: Callable[[], None],
     ) -> None:
@@ -43,7 +41,8 @@ class Desk:
         self._clock = clock
         self._on_delivery = on_delivery
         self._turn = asyncio.Lock()
-        self.resellers = Resellers(store, vault, directory, clock)
+        self.resellers = resellers
+        self.orders = orders
         self._commands: dict[str, Callable[..., Any]] = {
             "reseller.add": self.resellers.add,
             "reseller.list": self.resellers.show_all,
@@ -51,10 +50,10 @@ class Desk:
             "reseller.set": self.resellers.change,
             "reseller.rotate_key": self.resellers.rotate_key,
             "reseller.apply": self.resellers.apply,
-            "order.list": self.order_list,
-            "order.show": self.order_show,
+            **orders.commands,
             "delivery.list": self.delivery_list,
             "delivery.resend": self.delivery_resend,
+            "delivery.resend_all": self.delivery_resend_all,
         }
 
     async def do(self, command: str, values: dict[str, Any]) -> Any:
@@ -69,40 +68,12 @@ class Desk:
         async with self._turn:  # two that read, decide and write at once would undo each other
             return await self._commands[command](**values)
 
-    async def order_list(self, **wanted: Any) -> list[dict[str, Any]]:
-        """List orders, newest first."""
-        return [shown_order(order) for order in await self._store.orders(OrderFilter(**wanted))]
-
-    async def order_show(self, name: str) -> dict[str, Any]:
-        """Show one order with its whole timeline. It is named by upstream_trx_id or invoice."""
-        order = await self._order(name)
-        deliveries = await self._store.deliveries(order_id=order.id)
-        return {
-            **shown_order(order),
-            "timeline": [
-                {"at": when(entry.at), "kind": entry.kind, "text": entry.text}
-                for entry in await self._store.timeline(order.id)
-            ],
-            "deliveries": [shown_delivery(delivery) for delivery in reversed(deliveries)],
-        }
-
-    async def _order(self, name: str) -> Order:
-        reseller, _, trx_id = name.partition("-")
-        order = await self._store.order_by_trx_id(reseller, trx_id)
-        order = order or await self._store.order_by_invoice(name, None)
-        if order is None:
-            raise NotDone(
-                f"there is no order {name}: wanted CODE-TRX_ID, such as toko1-T1, "
-                "or an invoice_number"
-            )
-        return order
-
     async def delivery_list(
         self, state: str | None = None, order: str | None = None, limit: int = 50
     ) -> list[dict[str, Any]]:
         """List deliveries, newest first."""
         found = await self._store.deliveries(
-            order_id=None if order is None else (await self._order(order)).id,
+            order_id=None if order is None else (await self.orders.find(order)).id,
             state=None if state is None else DeliveryState(state),
             limit=limit,
         )
@@ -127,3 +98,30 @@ class Desk:
             )
         self._on_delivery()
         return await self._named(after)
+
+    async def delivery_resend_all(
+        self, since: int, until: int | None = None, *, dry_run: bool = False, **wanted: Any
+    ) -> dict[str, int]:
+        """Make due now everything that matches and is the newest of its order.
+
+        Args:
+            since: what came to its state at this time or later, Unix milliseconds.
+            until: and not later; by default now, so that what is settled meanwhile is not meant.
+            dry_run: only count.
+            wanted: `state`, `reseller`, `host`, as in `store.DeliveryFilter`.
+        """
+        now = self._clock()
+        if wanted.get("reseller") is not None:
+            await self.resellers.show(wanted["reseller"])  # a code that nobody has is a slip
+        state = DeliveryState(wanted.pop("state", DeliveryState.DEAD))
+        meant = DeliveryFilter(
+            since=since, until=now if until is None else until, state=state, **wanted
+        )
+        text = f"sent again by the operator, with all that is {state} since {when(since)}"
+        entry = None if dry_run else Entry(now, "resent", text)
+        resent, skipped, next_id = 0, 0, 1
+        while next_id is not None:
+            part = await self._store.resend_part(meant, next_id, now, entry)
+            resent, skipped, next_id = resent + part.resent, skipped + part.skipped, part.next_id
+            self._on_delivery()
+        return {"resent": resent, "skipped": skipped}

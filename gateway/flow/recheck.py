@@ -6,11 +6,13 @@ worker: a send whose process died is found by its date, like every other order t
 """
 
 import asyncio
+from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
 
 from gateway.clients.upstream import CallError, UpstreamClient
 from gateway.clock import Clock
+from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import (
     LOOK_UP_GAP_MS,
@@ -27,12 +29,20 @@ from gateway.flow.worker import AFTER_TROUBLE_S, Bell, Tasks, run_forever
 from gateway.protocol.upstream import lookup_path, read_lookup_reply
 from gateway.store import Store
 
-# By the worker, at the same time and in a second: look-ups must leave the upstream room for orders,
-# above all after a night in which everything came to be open.
+# By the worker, at the same time and in a second: look-ups must leave the upstream room for
+# orders, above all after a night in which everything came to be open.
 MAX_LOOKUPS = 16
 LOOK_UPS_PER_S = 100
 _EVERY_S = 0.5
 _INTERRUPTED = "the process that sent it ended before an answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An order after a look-up, and what was said, for the operator."""
+
+    order: Order
+    said: str
 
 
 class Recheck:
@@ -56,7 +66,7 @@ class Recheck:
         self._submission = submission
         self._directory = directory
         self._clock = clock
-        self._asking: dict[int, asyncio.Task[Order]] = {}
+        self._asking: dict[int, asyncio.Task[Found]] = {}
         self._asked_at: dict[int, int] = {}  # by order, what the journal has been told just now
         self._working: set[int] = set()  # those of the worker; panels that ask do not count
         self._pace = AsyncLimiter(LOOK_UPS_PER_S, 1)
@@ -72,10 +82,24 @@ class Recheck:
             if self._was_just_asked(order):
                 # What the caller read may be older than that look-up's end.
                 return await self._store.order_by_trx_id(order.reseller, order.trx_id) or order
-            asking = self._tasks.start(self._ask(order))
-            self._asking[order.id] = asking
-            asking.add_done_callback(lambda _: self._asking.pop(order.id, None))
-        return await asyncio.shield(asking)
+            asking = self._begin(order)
+        return (await asyncio.shield(asking)).order
+
+    async def look_up_now(self, order: Order) -> Found:
+        """Ask the upstream as soon as the pace allows, also about a final order.
+
+        Raises:
+            JournalUnavailable: what was heard could not be journaled.
+        """
+        if self._was_just_asked(order):
+            await asyncio.sleep(LOOK_UP_GAP_MS / MS_PER_S)
+        return await asyncio.shield(self._asking.get(order.id) or self._begin(order))
+
+    def _begin(self, order: Order) -> "asyncio.Task[Found]":
+        asking = self._tasks.start(self._ask(order))
+        self._asking[order.id] = asking
+        asking.add_done_callback(lambda _: self._asking.pop(order.id, None))
+        return asking
 
     def _was_just_asked(self, order: Order) -> bool:
         at = self._asked_at.get(order.id, order.looked_up_at)
@@ -89,7 +113,7 @@ class Recheck:
         while not 0 <= now - next(iter(self._asked_at.values())) < LOOK_UP_GAP_MS:
             del self._asked_at[next(iter(self._asked_at))]
 
-    async def _ask(self, order: Order) -> Order:
+    async def _ask(self, order: Order) -> Found:
         evidence, said = await self._hear(order)
         try:
             change = await self._settlement.settle(order.id, evidence, said)
@@ -100,7 +124,7 @@ class Recheck:
         self._note_asked(order.id)
         if change.send:
             self._tasks.start(self._submission.submit(change.order))
-        return change.order
+        return Found(change.order, said)
 
     async def _hear(self, order: Order) -> tuple[Evidence, str]:
         asked_at = self._clock()

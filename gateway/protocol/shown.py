@@ -1,9 +1,10 @@
-"""Orders and deliveries as plain data: what `--json` prints and the control socket carries."""
+"""Orders, deliveries and alerts as plain data, for `--json` and the control socket."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.domain.alert import Alert
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.delivery import Delivery
 from gateway.domain.order import Order
@@ -35,6 +36,14 @@ def shown_delivery(delivery: Delivery) -> dict[str, Any]:
     return shown
 
 
+def shown_alert(alert: Alert) -> dict[str, Any]:
+    """Return an alert as plain data."""
+    shown = asdict(alert)
+    for name in _TIMES & shown.keys():
+        shown[name] = when(shown[name])
+    return shown
+
+
 _TIMES = frozenset(
     {
         "first_sent_at",
@@ -47,5 +56,7 @@ _TIMES = frozenset(
         "next_at",
         "created_at",
         "done_at",
+        "raised_at",
+        "acked_at",
     }
 )

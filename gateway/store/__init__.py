@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from gateway.domain.alert import Alert
 from gateway.domain.delivery import Delivery, DeliveryState, Message
 from gateway.domain.order import Order
 
@@ -138,25 +139,6 @@ class WaitingCallback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
-    """What an operator must know.
-
-    Attributes:
-        id: its number.
-        order: the order's upstream_trx_id, or None where it is about none.
-        text: what is the matter.
-        raised_at: Unix milliseconds.
-        acked_at: when an operator took note of it, or None.
-    """
-
-    id: int
-    order: str | None
-    text: str
-    raised_at: int
-    acked_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFilter:
     """Which orders a listing shows, newest first."""
 
@@ -184,6 +166,41 @@ class Busy:
     resellers: Collection[str] = ()
     pairs: Collection[tuple[str, str]] = ()
     of_each: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """Which deliveries are sent again.
+
+    Attributes:
+        since: those that came to their state at this time or later, Unix milliseconds; a due one
+            was made then.
+        until: and not later than this.
+        state: those in this state.
+        reseller: those of this reseller alone, by its code.
+        host: those to this `host:port` alone.
+    """
+
+    since: int
+    until: int
+    state: DeliveryState = DeliveryState.DEAD
+    reseller: str | None = None
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resent:
+    """What came of a part of the outbox.
+
+    Attributes:
+        resent: how many deliveries were made due, or would be.
+        skipped: how many matched, but have a newer one of the same order.
+        next_id: where the next part begins; None where this was the last.
+    """
+
+    resent: int
+    skipped: int
+    next_id: int | None
 
 
 class Store(Protocol):
@@ -287,6 +304,19 @@ class Store(Protocol):
 
         Returns:
             The delivery, or None where its order has a newer one, which an older must not follow.
+        """
+        ...
+
+    async def resend_part(
+        self, wanted: DeliveryFilter, first_id: int, now: int, entry: Entry | None
+    ) -> Resent:
+        """Make due now what matches in a part of the outbox, as `resend_delivery` does.
+
+        Args:
+            wanted: which deliveries.
+            first_id: where the part begins; it is as long as one short transaction bears.
+            now: Unix milliseconds.
+            entry: a step for the timeline of each order; None where it is only to be counted.
         """
         ...
 

@@ -18,13 +18,14 @@ from urllib.parse import quote
 
 import aiosqlite
 
+from gateway.domain.alert import Alert
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Order
 from gateway.store import (
     AccountRow,
-    Alert,
     Busy,
+    DeliveryFilter,
     DeliveryRecord,
     Entry,
     Form,
@@ -32,6 +33,7 @@ from gateway.store import (
     OrderFilter,
     Record,
     ResellerRow,
+    Resent,
     WaitingCallback,
 )
 from gateway.store.group_commit import T, Thread, Work, Writer
@@ -44,7 +46,7 @@ from gateway.store.rows import (
     order_from,
     reseller_from,
 )
-from gateway.store.sqlite_outbox import due_deliveries
+from gateway.store.sqlite_outbox import due_deliveries, resend_part
 from gateway.store.sqlite_write import (
     SELECT_DELIVERY,
     SELECT_ORDER,
@@ -283,6 +285,12 @@ class SqliteStore:
         return await self._write(
             lambda connection: resend_delivery(connection, delivery_id, now, entry)
         )
+
+    async def resend_part(
+        self, wanted: DeliveryFilter, first_id: int, now: int, entry: Entry | None
+    ) -> Resent:
+        do = self._read if entry is None else self._write
+        return await do(lambda connection: resend_part(connection, wanted, first_id, now, entry))
 
     async def delivery(self, delivery_id: int) -> Delivery | None:
         found = await self._all_deliveries("id = ?", (delivery_id,))

@@ -1,7 +1,7 @@
 """The gateway in this process, with what a panel, the upstream and the operator do to it."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +107,12 @@ class House:
         async with self._client.request(method, url, headers=named) as response:
             return Answer(response.status, await response.text(), response.headers)
 
+    async def post(self, target: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Post these bytes to a target, byte for byte."""
+        url = URL(self.url + target, encoded=True)
+        async with self._client.post(url, data=body, headers=headers) as response:
+            return Answer(response.status, await response.text(), response.headers)
+
     def order_target(
         self,
         trx_id: str | None = "T1",
@@ -181,7 +187,7 @@ class House:
         return self.keys[code]
 
     async def shown(self, name: str = "toko-T1") -> dict[str, Any]:
-        return await self.gateway.desk.order_show(name)
+        return await self.gateway.desk.orders.show(name)
 
     async def kinds(self, name: str = "toko-T1") -> list[str]:
         """The steps of an order's timeline."""
@@ -198,14 +204,22 @@ class House:
         return found
 
     async def orders(self) -> list[dict[str, Any]]:
-        return await self.gateway.desk.order_list(limit=_MAX_ORDERS)
+        return await self.gateway.desk.orders.list_(limit=_MAX_ORDERS)
 
     async def deliveries(self, state: str | None = None) -> list[dict[str, Any]]:
         return await self.gateway.desk.delivery_list(state=state, limit=_MAX_ORDERS)
 
     async def alerts(self) -> list[str]:
-        def work(connection: sqlite3.Connection) -> list[str]:
-            return [row[0] for row in connection.execute("SELECT text FROM alerts ORDER BY id")]
+        found = await self.gateway.store.alerts(with_acked=True, limit=_MAX_ORDERS)
+        return [alert.text for alert in reversed(found)]
+
+    async def count_rows(self) -> dict[str, int]:
+        """Count what stands in each table of the journal that a stranger could fill."""
+        tables = ("orders", "timeline", "deliveries", "alerts", "waiting_callbacks")
+
+        def work(connection: sqlite3.Connection) -> dict[str, int]:
+            counts = ((t, connection.execute(f"SELECT count(*) FROM {t}")) for t in tables)
+            return {table: count.fetchone()[0] for table, count in counts}
 
         return await self._sqlite._read(work)
 
