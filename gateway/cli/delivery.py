@@ -45,7 +45,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
     return columns(cells, head)
 
 
-class _Time(click.ParamType):
+class _Time(click.ParamType[int]):
     """A time: a date, a date with a time of day, ISO 8601, or how long ago it was (`2h`, `3d`)."""
 
     name = "time"

@@ -119,7 +119,8 @@ class Desk:
         )
         text = f"sent again by the operator, with all that is {state} since {when(since)}"
         entry = None if dry_run else Entry(now, "resent", text)
-        resent, skipped, next_id = 0, 0, 1
+        resent, skipped = 0, 0
+        next_id: int | None = 1
         while next_id is not None:
             part = await self._store.resend_part(meant, next_id, now, entry)
             resent, skipped, next_id = resent + part.resent, skipped + part.skipped, part.next_id

@@ -1,16 +1,18 @@
-"""Which deliveries are due, in the SQLite journal: plain functions of a connection.
+"""The SQLite journal's outbox as a whole: what is due in it, and sending much of it again.
 
-Here stands what a long outbox must not make slow. What is written about a delivery is in
-`sqlite_write`.
+Plain functions of a connection. Here stands what a long outbox must not make slow; what is written
+about a single delivery is in `sqlite_write`.
 """
 
 import json
 import sqlite3
 from collections.abc import Collection
+from dataclasses import asdict
 
 from gateway.domain.delivery import Delivery
-from gateway.store import Busy
+from gateway.store import Busy, DeliveryFilter, Entry, Resent
 from gateway.store.rows import DELIVERY_COLUMNS, delivery_from
+from gateway.store.sqlite_write import ADD_ENTRY
 
 _COLUMNS = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
 _BUSY_HOST = "(SELECT value FROM json_each(:hosts))"
@@ -52,6 +54,22 @@ WHERE p.host NOT IN {_BUSY_HOST} AND p.reseller NOT IN {_BUSY_RESELLER}
 ORDER BY d.next_at, d.id LIMIT :limit
 """
 
+# One transaction sends at most so many again, and looks through at most so many: some ten
+# milliseconds of the writer, between which orders find their turn.
+_PART = 500
+_LOOKED_THROUGH = 20_000
+_WANTED = (
+    "SELECT d.id, d.order_id,"
+    " EXISTS (SELECT 1 FROM deliveries n WHERE n.order_id = d.order_id AND n.id > d.id)"
+    " FROM deliveries d WHERE d.id BETWEEN :first AND :last AND d.state = :state"
+    " AND coalesce(d.done_at, d.created_at) BETWEEN :since AND :until"
+    " AND (:reseller IS NULL OR d.reseller = :reseller) AND (:host IS NULL OR d.host = :host)"
+    " ORDER BY d.id LIMIT :part"
+)
+_MAKE_DUE = (
+    "UPDATE deliveries SET state = 'due', attempts = 0, next_at = ?, done_at = NULL WHERE id = ?"
+)
+
 
 def _list(values: Collection[int] | Collection[str]) -> str:
     return json.dumps(list(values))
@@ -73,3 +91,30 @@ def due_deliveries(
     (count,) = connection.execute(_COUNT, {"now": now, "limit": limit}).fetchone()
     sql = _IN_ORDER if count <= limit else _BY_PAIR
     return [delivery_from(row) for row in connection.execute(sql, values)]
+
+
+def resend_part(
+    connection: sqlite3.Connection,
+    wanted: DeliveryFilter,
+    first_id: int,
+    now: int,
+    entry: Entry | None,
+) -> Resent:
+    """Make due what matches in a part of the outbox; only counts it where there is no entry."""
+    last_id = first_id + _LOOKED_THROUGH - 1
+    values = {**asdict(wanted), "first": first_id, "last": last_id, "part": _PART}
+    found = connection.execute(_WANTED, values).fetchall()
+    newest = [
+        (delivery_id, order_id) for delivery_id, order_id, has_newer in found if not has_newer
+    ]
+    if entry is not None:
+        connection.executemany(_MAKE_DUE, [(now, delivery_id) for delivery_id, _ in newest])
+        steps = [(order_id, entry.at, entry.kind, entry.text) for _, order_id in newest]
+        connection.executemany(ADD_ENTRY, steps)
+    next_id = found[-1][0] + 1 if len(found) == _PART else last_id + 1
+    (end,) = connection.execute("SELECT coalesce(max(id), 0) FROM deliveries").fetchone()
+    return Resent(
+        resent=len(newest),
+        skipped=len(found) - len(newest),
+        next_id=next_id if next_id <= end else None,
+    )

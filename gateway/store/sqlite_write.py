@@ -35,7 +35,7 @@ _INSERT_ORDER = (
 _UPDATE_ORDER = (
     f"UPDATE orders SET {', '.join(f'{name} = ?' for name in CHANGING_ORDER_COLUMNS)} WHERE id = ?"
 )
-_ADD_ENTRY = (
+ADD_ENTRY = (
     "INSERT INTO timeline (order_id, n, at, kind, text) VALUES (?1,"
     " (SELECT coalesce(max(n), 0) + 1 FROM timeline WHERE order_id = ?1), ?2, ?3, ?4)"
 )
@@ -91,7 +91,7 @@ def _is_said(connection: sqlite3.Connection, order_id: int, entries: Sequence[En
 
 def _add_entries(connection: sqlite3.Connection, order_id: int, entries: Sequence[Entry]) -> None:
     for entry in entries:
-        connection.execute(_ADD_ENTRY, (order_id, entry.at, entry.kind, entry.text))
+        connection.execute(ADD_ENTRY, (order_id, entry.at, entry.kind, entry.text))
 
 
 def raise_alert(connection: sqlite3.Connection, order_id: int | None, alert: Entry) -> bool:
