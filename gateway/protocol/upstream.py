@@ -28,6 +28,8 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 _JSON = "application/json"
 _TEXT = "text/plain"
 _CODE_LIKE = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")  # a RefId such as ML_1680405885 is none
+# What may be left of a code that was cut off, at a line's end.
+_CUT_CODE = re.compile(r"(?:^|[^A-Za-z_])[A-Z]+_?\s*$|^\s*$", re.ASCII)
 _CODES = frozenset(Code)
 # Codes of the document that prove nothing (T5), in whatever case of letters.
 _DOUBTFUL = re.compile("SERVER_ERROR|DUPLICATE_TRX_ID|INVOICE_NOT_FOUND", re.IGNORECASE)
@@ -135,7 +137,7 @@ def _line_evidence(line: Line, reply: Reply, order: Order) -> tuple[Evidence, Li
     status = _status(line.status)
     if line.trx_id != order.upstream_trx_id or status is None:
         return _nothing(Source.REPLY, reply), None
-    if status is Status.FAILED and not _is_definite(line.note):
+    if status is Status.FAILED and not _is_definite(line):
         return _nothing(Source.REPLY, reply, saldo=line.saldo), None
     product = f"{order.product_code}."
     said_dest = plain(line.target[len(product) :]) if line.target.startswith(product) else ""
@@ -152,11 +154,15 @@ def _line_evidence(line: Line, reply: Reply, order: Order) -> tuple[Evidence, Li
     return evidence, line
 
 
-def _is_definite(note: str) -> bool:
-    """Whether a FAILED line proves that nothing was bought: a definite code, or no code at all."""
-    if _DOUBTFUL.search(note):
+def _is_definite(line: Line) -> bool:
+    """Whether a FAILED line proves that nothing was bought: a definite code, or no code at all.
+
+    A line without the saldo at its end may have been cut off, and what looks like the beginning of
+    a code may be the rest of a doubtful one.
+    """
+    if _DOUBTFUL.search(line.note) or (line.saldo is None and _CUT_CODE.search(line.note)):
         return False
-    return all(code in DEFINITE_REFUSALS for code in _CODE_LIKE.findall(note))
+    return all(code in DEFINITE_REFUSALS for code in _CODE_LIKE.findall(line.note))
 
 
 def _refusal_code(reply: Reply, text: str | None) -> str | None:

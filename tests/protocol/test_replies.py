@@ -113,6 +113,18 @@ def test_an_uncertain_code_in_a_failed_line_proves_nothing_in_any_case_of_letter
         assert proof(text(FAILED_LINE.format(note))) is Silence.NO_ANSWER
 
 
+@pytest.mark.parametrize("code", UNCERTAIN)
+def test_a_doubtful_code_that_was_cut_off_proves_nothing(code: str) -> None:
+    whole = FAILED_LINE.format(f"{code} - Server mengalami error")
+    for end in range(len(whole.partition(code)[0]) - 1, len(whole)):
+        assert proof(text(whole[:end])) is Silence.NO_ANSWER, whole[:end]
+
+
+@pytest.mark.parametrize("code", DEFINITE)
+def test_a_definite_code_refuses_without_the_balance_too(code: str) -> None:
+    assert proof(text(f"R#toko-123424324 S1_1187.1, status FAILED. {code}")) is Status.FAILED
+
+
 @pytest.mark.parametrize(
     "note", ["Produk gangguan", "RefId: ML_1680405885_1234", "Id salah", "x - y", ""]
 )
