@@ -29,7 +29,7 @@ _JSON = "application/json"
 _TEXT = "text/plain"
 _CODE_LIKE = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")  # a RefId such as ML_1680405885 is none
 # What may be left of a code that was cut off, at a line's end.
-_CUT_CODE = re.compile(r"(?:^|[^A-Za-z_])[A-Z]+_?\s*$|^\s*$", re.ASCII)
+_CUT_CODE = re.compile(r"(?:^|[^A-Za-z_])[A-Z]+\s*$|_\s*$|^\s*$", re.ASCII)
 _CODES = frozenset(Code)
 # Codes of the document that prove nothing (T5), in whatever case of letters.
 _DOUBTFUL = re.compile("SERVER_ERROR|DUPLICATE_TRX_ID|INVOICE_NOT_FOUND", re.IGNORECASE)
