@@ -32,7 +32,7 @@ class Streams:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """Where a gateway ends itself: the nth time that it passes a point; nth 0: nowhere.
+    """Where a gateway signals itself: the nth time that it passes a point; nth 0: nowhere.
 
     What it passed is appended to `file`.
     """
@@ -40,6 +40,7 @@ class Kill:
     point: str
     nth: int
     file: Path
+    sent: signal.Signals = signal.SIGKILL
 
 
 class Forks:
@@ -75,7 +76,9 @@ class Forks:
         `run` is "exec" for any command, "fork" for one of `otomax-gateway`, or a fork's `Kill`.
         """
         number = next(self._numbers)
-        kill = (run.point, run.nth, str(run.file)) if isinstance(run, Kill) else None
+        kill = None
+        if isinstance(run, Kill):
+            kill = (run.point, run.nth, str(run.file), int(run.sent))
         self._say(
             id=number,
             words=list(words),

@@ -52,13 +52,13 @@ class Journey:
 
     async def killed_at(self, point: str, nth: int, settings: dict[str, str]) -> None:
         """Start a gateway that is killed there, and order, until it is."""
-        gateway = await self.office.serve_watched(point, nth, **settings)
+        gateway = await self.office.serve_watched(point, nth, settings)
         await self.order()
         await self.dies_at(gateway, point)
 
     async def killed_again_at(self, point: str, settings: dict[str, str]) -> None:
         """Start a gateway that is killed there by what was left to it."""
-        gateway = await self.office.serve_watched(point, 1, **settings)
+        gateway = await self.office.serve_watched(point, 1, settings)
         await self.dies_at(gateway, point)
 
     async def dies_at(self, gateway: Process, point: str) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tests.journey.processes import (
 
 PRODUCT = "S1_1187"
 REPLY_TIMEOUT_S = 8
+NOTHING_ELSE: Mapping[str, str] = {}
 SERVE = ("serve", "--config", "config.toml")
 
 # What a test can wait for; otherwise the defaults.
@@ -127,10 +129,16 @@ class Office:
         await process.said('"gateway.started"')
         return process
 
-    async def serve_watched(self, point: str, nth: int, **settings: str) -> Process:
+    async def serve_watched(
+        self,
+        point: str,
+        nth: int,
+        settings: Mapping[str, str] = NOTHING_ELSE,
+        sent: signal.Signals = signal.SIGKILL,
+    ) -> Process:
         """Start a gateway that dies the nth time a point is passed; nth 0: never."""
-        kill = Kill(point, nth, self.folder / "passed")
-        environment = variables(self.settings | settings)
+        kill = Kill(point, nth, self.folder / "passed", sent)
+        environment = variables({**self.settings, **settings})
         process = self.processes.fork(SERVE, self.folder, "watched", environment, kill)
         await process.said('"gateway.started"')
         return process
@@ -152,12 +160,11 @@ class Office:
         callback_url: str,
         *,
         reseller: str = "toko1",
-        version: int = 3,
     ) -> str | None:
         """Order as a panel does; None where no whole answer came."""
         query = {"product_code": PRODUCT, "user_id": dest, "trx_id": trx_id}
         return await ask(
-            f"{self.url}/v{version}/otomax/order",
+            f"{self.url}/v3/otomax/order",
             apikey=self.keys[reseller],
             callback_url=callback_url,
             **query,

@@ -80,6 +80,12 @@ class Process:
         """Return the exit code without letting anything else go on meanwhile."""
         return self._forks.wait(self._number, START_S)
 
+    @property
+    def state(self) -> str:
+        """What the kernel calls its state, such as `T` for stopped."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii")
+        return stat.rpartition(")")[2].split()[0]
+
     def last_words(self) -> str:
         return self.err.read_text(encoding="utf-8")[-6000:]
 

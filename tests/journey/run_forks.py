@@ -3,15 +3,15 @@
 `run_forks.py` reads one JSON object a line from stdin:
 
     {"id": 1, "words": ["serve"], "folder": "/f", "environment": {…}, "stdin": "/f/in",
-     "out": "/f/out", "err": "/f/err", "run": "fork", "kill": ["send.after", 1, "/f/passed"]}
+     "out": "/f/out", "err": "/f/err", "run": "fork", "kill": ["send.after", 1, "/f/passed", 9]}
     {"id": 1, "signal": 15}
 
 and answers `{"id": 1, "pid": 4711}` when the process is there and `{"id": 1, "code": -9}` when it
 has ended. With `"run": "fork"` the process is a fork of this one that runs the ordinary command
 `otomax-gateway WORDS…` without the half second that its imports take; with `"exec"` it executes
 WORDS. `kill` has a fork write the name of every point of an order's way that it passes to a file,
-without a buffer, and end itself by SIGKILL the N-th time that it passes that one; N = 0 only
-writes down.
+without a buffer, and send itself a signal (9: SIGKILL) the N-th time that it passes that one;
+N = 0 only writes down.
 
 Here is no thread and no loop, for neither survives a fork. Nothing outlives the tests: when stdin
 ends, every child is killed, and a child whose parent dies is killed by the kernel.
@@ -153,7 +153,7 @@ def _execute(words: list[str]) -> NoReturn:
     os.execv(words[0], words)
 
 
-def _watch(point: str, nth: int, path: str) -> Callable[[str], None]:
+def _watch(point: str, nth: int, path: str, sent: int) -> Callable[[str], None]:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     passed = 0
 
@@ -161,8 +161,8 @@ def _watch(point: str, nth: int, path: str) -> Callable[[str], None]:
         nonlocal passed
         os.write(file, f"{name}\n".encode())
         passed += name == point
-        if nth and passed == nth:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if name == point and passed == nth:
+            os.kill(os.getpid(), sent)
 
     return passing
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.sandbox import OUTCOMES
+from gateway.sandbox import OUTCOMES, Status
 from gateway.sandbox.outcomes import outcome_of
 from tests.journey.conftest import UPSTREAM_KEYS, RecordProperty
 from tests.journey.court import Wanted, figures, verdict
@@ -163,9 +163,12 @@ async def settled(
 
 
 def _has_ended(case: Case) -> bool:
-    """Whether the upstream has said its last word."""
-    outcome = outcome_of(case.dest)
-    return all(bought.status == outcome.statuses[-1] for bought in case.bought)
+    """Whether the upstream has said its last word, and gave the money back that belongs to it."""
+    last = outcome_of(case.dest).statuses[-1:]
+    refunds = last == (Status.REFUNDED,)
+    return all(
+        bought.returned_rp > 0 if refunds else (bought.status,) == last for bought in case.bought
+    )
 
 
 def tell(violations: list[Violation]) -> str:

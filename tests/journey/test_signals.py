@@ -9,9 +9,12 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.sandbox import OUTCOMES
+from tests.journey.conftest import UPSTREAM_KEYS
+from tests.journey.court import Wanted, all_true
 from tests.journey.office import REPLY_TIMEOUT_S, Office
 from tests.journey.parties import SLOW_S, PanelProcess, UpstreamProcess, ask_whole
-from tests.journey.processes import KILLED, Process, until_async
+from tests.journey.processes import KILLED, Process, until, until_async
 
 SLOW = "123456006"  # bought at once, answered SLOW_S later, success after that
 ARRIVES_S = 40.0
@@ -131,3 +134,36 @@ async def test_a_gateway_killed_while_a_panel_waited_goes_on_where_it_was(
     kinds = [entry["kind"] for entry in order["timeline"]]
     assert kinds.count("sending") == 1
     assert "looked_up" in kinds
+
+
+async def test_sigterm_under_load(
+    office: Office, panel: PanelProcess, upstream: UpstreamProcess
+) -> None:
+    """Whoever was let in is answered, the rest is left to the next start, and all of it ends."""
+    reply_timeout_s = 2  # the slow ones take longer
+    office.settings["server.reply_timeout_s"] = str(reply_timeout_s)
+    office.executed = True
+    orders = [
+        Wanted(reseller, f"load.{outcome.suffix}.{copy}", f"8{copy}{outcome.suffix}")
+        for copy in range(3)
+        for outcome in OUTCOMES
+        for reseller in UPSTREAM_KEYS
+    ]
+    gateway = await office.serve()
+    placing = [asyncio.create_task(wanted.order(office, panel)) for wanted in orders]
+    await until(lambda: sum(map(asyncio.Task.done, placing)) > len(placing) // 4, ARRIVES_S)
+    gateway.signal(signal.SIGTERM)
+    began = monotonic()
+    assert sum(map(asyncio.Task.done, placing)) < len(placing), "under load"
+    assert await gateway.ended(reply_timeout_s + 5) == 0, gateway.last_words()
+    assert monotonic() - began < reply_timeout_s + 5
+    answers = await asyncio.gather(*placing)
+    gateway = await office.serve()
+    for wanted, answer in zip(orders, answers, strict=True):
+        assert answer or await wanted.order(office, panel), "its panel asks again"
+
+    async def look() -> bool:
+        return await all_true(orders, office, panel, upstream)
+
+    await until_async(look, ARRIVES_S, gateway.last_words)
+    await office.stop(gateway)
