@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.delivery import Delivery, DeliveryState
-from gateway.store import Busy, Entry, Form, Record, Store
+from gateway.store import Busy, DeliveryFilter, Entry, Form, Record, Store
 from tests.store.journals import T0, change_delivery, message, place, tell
 
 pytestmark = pytest.mark.timeout(30)
@@ -79,6 +79,70 @@ async def test_due_deliveries_come_longest_due_first_without_the_busy(store: Sto
     assert await due(T0 + 9, limit=1, resellers=["warung"], hosts=("b:80",)) == [0]
     assert await due(T0 + 9, orders=(1,), hosts=("c:80", "a:80")) == []
     assert await due(T0 + 9, resellers=("toko", "warung")) == []
+
+
+async def test_a_pair_is_left_alone_and_neither_its_host_nor_its_reseller(store: Store) -> None:
+    ids = {}
+    for number, (code, host) in enumerate(
+        [("toko", "a:80"), ("toko", "b:80"), ("warung", "a:80"), ("warung", "b:80")]
+    ):
+        placed = await place(store, f"A{number}", reseller=code)
+        ids[code, host] = await tell(store, placed, message(host=host), at=T0 + number)
+    pairs = [("toko", "a:80"), ("warung", "b:80")]
+    due = await store.due_deliveries(T0 + 9, 9, Busy(pairs=pairs))
+    assert [d.id for d in due] == [ids["toko", "b:80"], ids["warung", "a:80"]]
+
+
+async def _fill(store: Store) -> dict[tuple[str, str], list[int]]:
+    """Put more into the outbox than one look lists: 12 of each pair, the longest due first."""
+    ids: dict[tuple[str, str], list[int]] = {}
+    number = 0
+    for code in ("toko", "warung"):
+        for host in ("a:80", "b:80", "c:80"):
+            for _ in range(12):
+                placed = await place(store, f"A{number}", reseller=code)
+                told = await tell(store, placed, message(host=host), at=T0 + number)
+                ids.setdefault((code, host), []).append(told)
+                number += 1
+    return ids
+
+
+async def test_where_much_is_due_every_pair_is_listed(store: Store) -> None:
+    ids = await _fill(store)
+    due = await store.due_deliveries(T0 + 999, 30, Busy(of_each=2))
+    assert [d.id for d in due] == [number for pair in ids for number in ids[pair][:2]]
+    due = await store.due_deliveries(T0 + 999, 5, Busy(of_each=2))
+    assert [d.id for d in due] == [number for pair in ids for number in ids[pair][:2]][:5]
+    early = await store.due_deliveries(T0 + 24, 9, Busy(of_each=3))
+    assert [d.id for d in early] == [
+        *ids["toko", "a:80"][:3],
+        *ids["toko", "b:80"][:3],
+        ids["toko", "c:80"][0],
+    ]
+
+
+@pytest.mark.parametrize("limit", [20, 999])  # of much a part is listed, of little everything
+async def test_the_busy_are_left_out_however_much_is_due(store: Store, limit: int) -> None:
+    ids = await _fill(store)
+    orders = {d.id: d.order_id for d in await store.deliveries(limit=999)}
+
+    async def pairs(**busy: Any) -> list[tuple[str, str]]:
+        due = await store.due_deliveries(T0 + 999, limit, Busy(of_each=2, **busy))
+        return sorted({(d.reseller, d.message.host) for d in due})
+
+    everyone = sorted(ids)
+    assert await pairs() == everyone
+    assert await pairs(resellers=["toko"]) == everyone[3:]
+    assert await pairs(resellers=["warung"]) == everyone[:3]
+    assert await pairs(resellers=["toko", "warung"]) == []
+    assert await pairs(hosts=["a:80", "b:80"]) == [("toko", "c:80"), ("warung", "c:80")]
+    assert await pairs(pairs=everyone[1:]) == everyone[:1]
+    assert await pairs(pairs=everyone[:5]) == everyone[5:]
+    taken = [orders[number] for number in ids["toko", "a:80"][:11]]
+    due = await store.due_deliveries(T0 + 999, limit, Busy(orders=taken))
+    assert [d.id for d in due if (d.reseller, d.message.host) == everyone[0]] == [
+        ids["toko", "a:80"][11]
+    ]
 
 
 async def test_a_delivery_changes_by_what_it_is_now_with_a_step_for_its_order(
@@ -187,6 +251,105 @@ async def test_a_delivery_that_was_just_resent_gives_way_to_a_newer(store: Store
     assert resent is not None
     due = await store.due_deliveries(T0 + 9, 9, Busy())
     assert [d.message.status for d in due] == ["REFUNDED"]
+
+
+async def _ends(store: Store, number: int, state: DeliveryState, at: int) -> None:
+    await change_delivery(
+        store,
+        number,
+        lambda d: replace(d, state=state, next_at=None, attempts=14, done_at=at),
+        Entry(at, "not_told", "x"),
+    )
+
+
+async def _resend(store: Store, *, dry_run: bool = False, **wanted: Any) -> tuple[int, int]:
+    meant = DeliveryFilter(**{"since": 0, "until": T0 + 999, **wanted})
+    entry = None if dry_run else Entry(T0 + 999, "resent", "all")
+    resent, skipped, next_id = 0, 0, 1
+    while True:
+        part = await store.resend_part(meant, next_id, T0 + 999, entry)
+        resent, skipped = resent + part.resent, skipped + part.skipped
+        if part.next_id is None:
+            return resent, skipped
+        assert part.next_id > next_id
+        next_id = part.next_id
+
+
+async def test_everything_dead_is_resent_with_its_whole_schedule_before_it(store: Store) -> None:
+    placed = [await place(store, f"A{n}") for n in range(3)]
+    ids = [await tell(store, o, message()) for o in placed]
+    for number in ids[:2]:
+        await _ends(store, number, DeliveryState.DEAD, T0 + 5)
+    assert await _resend(store) == (2, 0)
+    for number in ids[:2]:
+        row = await store.delivery(number)
+        assert row is not None
+        assert (row.state, row.attempts, row.next_at) == (DeliveryState.DUE, 0, T0 + 999)
+        assert row.done_at is None
+        assert row.message == message()
+        assert (await store.timeline(row.order_id))[-1] == Entry(T0 + 999, "resent", "all")
+    assert await _resend(store) == (0, 0)
+    untouched = await store.delivery(ids[2])
+    assert untouched is not None
+    assert untouched.next_at == T0
+
+
+async def test_what_is_resent_is_the_newest_of_its_order(store: Store) -> None:
+    placed = await place(store)
+    for status in ("SUCCESS", "REFUNDED"):
+        await _ends(store, await tell(store, placed, message(status)), DeliveryState.DEAD, T0)
+    assert await _resend(store, dry_run=True) == (1, 1)
+    assert await _resend(store) == (1, 1)
+    due = await store.due_deliveries(T0 + 999, 9, Busy())
+    assert [d.message.status for d in due] == ["REFUNDED"]
+
+
+async def test_a_dry_run_changes_nothing(store: Store) -> None:
+    placed = await place(store)
+    number = await tell(store, placed, message())
+    await _ends(store, number, DeliveryState.DEAD, T0)
+    before, steps = await store.delivery(number), await store.timeline(placed.id)
+    assert await _resend(store, dry_run=True) == (1, 0)
+    assert await store.delivery(number) == before
+    assert await store.timeline(placed.id) == steps
+
+
+async def test_what_is_resent_can_be_chosen(store: Store) -> None:
+    rows = [("toko", "a:80", 1), ("toko", "b:80", 5), ("warung", "a:80", 5), ("warung", "b:80", 9)]
+    for number, (code, host, at) in enumerate(rows):
+        placed = await place(store, f"A{number}", reseller=code)
+        told = await tell(store, placed, message(host=host))
+        await _ends(store, told, DeliveryState.DELIVERED, T0 + at)
+    await tell(store, await place(store, "B"), message(), at=T0 + 7)
+
+    async def count(**wanted: Any) -> int:
+        resent, skipped = await _resend(store, dry_run=True, **wanted)
+        assert skipped == 0
+        return resent
+
+    assert await count() == 0, "none is dead"
+    delivered = {"state": DeliveryState.DELIVERED}
+    assert await count(**delivered) == 4
+    assert await count(**delivered, since=T0 + 5) == 3
+    assert await count(**delivered, since=T0 + 5, until=T0 + 8) == 2
+    assert await count(**delivered, reseller="toko") == 2
+    assert await count(**delivered, host="a:80") == 2
+    assert await count(**delivered, host="a:80", reseller="warung", since=T0 + 6) == 0
+    assert await count(state=DeliveryState.DUE, since=T0 + 7) == 1, "by when it was made"
+    assert await count(state=DeliveryState.DUE, since=T0 + 8) == 0
+
+
+async def test_a_long_outbox_is_resent_in_parts(store: Store) -> None:
+    for number in range(1100):
+        placed = await place(store, f"A{number}")
+        await tell(store, placed, message())
+    rows = await store.deliveries(limit=2000)
+    await asyncio.gather(*(_ends(store, row.id, DeliveryState.DEAD, T0) for row in rows))
+    meant = DeliveryFilter(since=T0, until=T0)
+    first = await store.resend_part(meant, 1, T0, None)
+    assert first.resent < 1100, "a transaction must not be long"
+    assert await _resend(store) == (1100, 0)
+    assert {row.state for row in await store.deliveries(limit=2000)} == {DeliveryState.DUE}
 
 
 async def test_deliveries_are_listed_newest_first(store: Store) -> None:
