@@ -223,6 +223,21 @@ def test_an_unknown_text_decides_nothing(body: bytes, http: int, kind: str) -> N
 
 
 @FUZZ
+@given(
+    st.sampled_from([*DOUBTFUL, "ERROR_DUPLICATE_TRX_ID"]),
+    st.integers(0, 200),
+    st.sampled_from(["", "\n", "\r\n", " ", "\t "]),
+)
+def test_a_doubtful_refusal_decides_nothing_wherever_it_is_cut_off(
+    note: str, at: int, end: str
+) -> None:
+    whole = _line(OURS, "FAILED", note, None)
+    body = _bytes(whole[: at % (len(whole) + 1)] + end)
+    reply = Reply(status=200, content_type="text/plain", body=body)
+    assert read_order_reply(reply, order())[0].verdict is Silence.NO_ANSWER
+
+
+@FUZZ
 @given(st.sampled_from(list(Status)).filter(lambda s: s is not Status.FAILED), NICKNAMES, SALDO)
 def test_a_good_line_is_heard_whoever_played(
     status: Status, nickname: str, saldo: int | None

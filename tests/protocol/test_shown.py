@@ -5,9 +5,10 @@ from dataclasses import fields
 
 import pytest
 
+from gateway.domain.alert import Alert
 from gateway.domain.delivery import Delivery, DeliveryState, Message
 from gateway.domain.order import Order
-from gateway.protocol.shown import shown_delivery, shown_order, when
+from gateway.protocol.shown import shown_alert, shown_delivery, shown_order, when
 from tests.protocol.wire import T0, order, sold
 
 MESSAGE = Message(status="SUCCESS", method="GET", url="http://p.test/?x", host="p.test:80")
@@ -67,3 +68,16 @@ def test_a_delivery_is_shown_with_its_message_laid_open() -> None:
     assert (shown["next_at"], shown["created_at"]) == (when(T0), when(T0 - 1000))
     assert (shown["done_at"], shown["last_result"], shown["attempts"]) == (None, "HTTP 500", 2)
     assert json.loads(json.dumps(shown)) == shown
+
+
+@pytest.mark.parametrize("order_name", ["toko-1", None])
+@pytest.mark.parametrize("acked_at", [None, T0 + 1])
+def test_an_alert_is_shown_with_its_times(order_name: str | None, acked_at: int | None) -> None:
+    alert = Alert(id=7, order=order_name, text="x", raised_at=T0, acked_at=acked_at)
+    assert shown_alert(alert) == {
+        "id": 7,
+        "order": order_name,
+        "text": "x",
+        "raised_at": when(T0),
+        "acked_at": when(acked_at),
+    }
