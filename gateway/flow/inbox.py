@@ -141,7 +141,9 @@ class Inbox:
         log.warning("callback.kept", upstream_trx_id=name, form=form.value)
         return Taken.KEPT
 
-    async def _hear(self, order: Order, callback: Callback, raw: str) -> Taken:
+    async def _hear(
+        self, order: Order, callback: Callback, raw: str, *, kept: bool = False
+    ) -> Taken:
         """Give the door what was said by who proved that it may speak of this order."""
         evidence = callback.evidence
         if callback.trx_id != order.upstream_trx_id:
@@ -153,8 +155,8 @@ class Inbox:
         else:
             said = f"{evidence.verdict}. {evidence.note[:_SHOWN_CHARACTERS]}"
             said += f" · {(evidence.invoice_number or '-')[:_SHOWN_CHARACTERS]}"
-        if not order.is_open:
-            # Whatever is called back now may be a replay, and its balance an old one.
+        if kept or not order.is_open:
+            # What waited, and what may be a replay, tells a balance of long ago.
             evidence = replace(evidence, saldo=None)
         return await self._settle(order, evidence, said)
 
@@ -205,10 +207,11 @@ class Inbox:
         if kept.form is Form.HINT:
             await self._hear_hint(order, kept.text)
         elif kept.form is Form.TEXT:
-            await self._hear(order, parse_callback(kept.text), kept.text)
+            await self._hear(order, parse_callback(kept.text), kept.text, kept=True)
         else:
             body = SignedBody.from_text(kept.text)
             if self._is_signed(body, order.account):
-                await self._hear(order, parse_webhook(body.raw), body.raw.decode("utf-8"))
+                said = body.raw.decode("utf-8")
+                await self._hear(order, parse_webhook(body.raw), said, kept=True)
             else:
                 log.warning("callback.dropped", upstream_trx_id=kept.upstream_trx_id)

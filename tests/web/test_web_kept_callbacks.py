@@ -45,6 +45,7 @@ async def test_it_is_kept_once_and_applied_when_its_order_turns_up(
     assert (await calm.becomes("SUCCESS"))["note"] == SN
     await eventually(lambda: panel.statuses == ["SUCCESS"])
     await is_kept_no_more(calm)
+    assert (await calm.order()).endswith("Sisa saldo 12345")  # not the one of long ago
 
 
 @FORMS
