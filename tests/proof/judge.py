@@ -30,6 +30,7 @@ class Promise(StrEnum):
     AS_ASKED = "what was bought is what was asked"
     THREE_SENDS = "at most three order requests on the wire"
     NO_OVERLAP = "two sends of one order never overlap"
+    SETTLES_FIRST = "a send waits until the one before has settled, and was not found"
     NOT_LOST = "an order that was answered is in the journal"
     SETTLED = "the journal ends with what the upstream says"
     NO_FALSE_FAILED = "FAILED is said only with proof"
@@ -79,10 +80,20 @@ class Heard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """One order request on the wire: from when it left until both sides were done with it."""
+    """One order request on the wire.
+
+    Attributes:
+        began_at: when it left.
+        ended_at: when both sides were done with it: its connection closed, and nothing of it under
+            way any more.
+        closed_at: when its own side closed the connection; None where that is not known.
+        allowed: it is the first, or a look-up since the one before said INVOICE_NOT_FOUND.
+    """
 
     began_at: float
     ended_at: float
+    closed_at: float | None = None
+    allowed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,12 +177,14 @@ class Run:
         money: every account at the upstream.
         strays: names of purchases and deliveries that belong to no order of `cases`.
         settled: everything had time to end: what is still open, or still to be told, is lost.
+        settle: how long a send is left to settle, in the unit of the run's times.
     """
 
     cases: Sequence[Case]
     money: Sequence[Money] = ()
     strays: Sequence[str] = ()
     settled: bool = True
+    settle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +205,7 @@ def judge(run: Run) -> list[Violation]:
     found = [
         Violation(promise, case.name, wanted, came)
         for case in run.cases
-        for promise, wanted, came in _case(case, settled=run.settled)
+        for promise, wanted, came in _case(case, run)
     ]
     found += [
         Violation(Promise.ISOLATED, name, "an order that was placed", "nobody's")
@@ -208,20 +221,42 @@ def judge(run: Run) -> list[Violation]:
     return found
 
 
+# Under which name a broken promise is counted in the proof's table; every promise has one.
+FIGURES: Mapping[str, tuple[Promise, ...]] = {
+    "bought twice": (Promise.BOUGHT_ONCE,),
+    "orders lost": (Promise.NOT_LOST, Promise.SETTLED),
+    "false FAILED": (Promise.NO_FALSE_FAILED, Promise.NO_FAILED_CORRECTED),
+    "of these taken back": (Promise.NO_FAILED_CORRECTED,),
+    "false SUCCESS": (Promise.NO_FALSE_SUCCESS, Promise.NO_FALSE_REFUND),
+    "a stranger's SN": (Promise.NO_STRANGER, Promise.ISOLATED),
+    "never told": (Promise.DELIVERED,),
+    "told backwards": (Promise.NEVER_BACKWARDS, Promise.SAME_BYTES),
+    "books that do not add up": (Promise.BALANCE, Promise.AS_ASKED),
+    "sends too many or too soon": (
+        Promise.THREE_SENDS,
+        Promise.NO_OVERLAP,
+        Promise.SETTLES_FIRST,
+    ),
+    "answers that are no line": (Promise.READABLE,),
+}
+
+
 def count(violations: Iterable[Violation]) -> dict[str, int]:
-    """Return how often each promise was broken, every promise named."""
+    """Return how often promises were broken, by the names of `FIGURES`, every one of them."""
     counted = Counter(violation.promise for violation in violations)
-    return {promise.name.lower(): counted[promise] for promise in Promise}
+    return {
+        name: sum(counted[promise] for promise in promises) for name, promises in FIGURES.items()
+    }
 
 
 Found = Iterator[tuple[Promise, str, str]]
 
 
-def _case(case: Case, *, settled: bool) -> Found:
+def _case(case: Case, run: Run) -> Found:
     yield from _purchases(case)
-    yield from _requests(case)
+    yield from _requests(case, run.settle)
     yield from _kept(case)
-    if settled:
+    if run.settled:
         yield from _ended(case)
         yield from _outbox(case)
     said = [*_said_by_answers(case), *_said_by_deliveries(case)]
@@ -244,7 +279,7 @@ def _purchases(case: Case) -> Found:
             yield Promise.AS_ASKED, f"{case.product_code} for {case.dest}", came
 
 
-def _requests(case: Case) -> Found:
+def _requests(case: Case, settle: float) -> Found:
     requests = sorted(case.requests or [], key=lambda sent: sent.began_at)
     number = case.request_count if case.requests is None else len(requests)
     if number > SENDS_AT_MOST:
@@ -253,6 +288,12 @@ def _requests(case: Case) -> Found:
         if after.began_at < before.ended_at:
             wanted = f"a send after {before.ended_at}, when the one before was over"
             yield Promise.NO_OVERLAP, wanted, f"one at {after.began_at}"
+        if before.closed_at is not None and after.began_at < before.closed_at + settle:
+            wanted = f"a send after {before.closed_at + settle}"
+            yield Promise.SETTLES_FIRST, wanted, f"one at {after.began_at}"
+        if not after.allowed:
+            wanted = f"INVOICE_NOT_FOUND since {before.began_at}"
+            yield Promise.SETTLES_FIRST, wanted, f"a send at {after.began_at} without it"
 
 
 # -- what the journal holds

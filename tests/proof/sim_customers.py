@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from gateway.sandbox.outcomes import OUTCOMES
 from tests.proof.judge import Answer
-from tests.proof.sim_loop import now, outside
+from tests.proof.sim_loop import now, outside, stalled_s
 from tests.proof.sim_panel import Panels
 from tests.proof.sim_weather import Weather
 
@@ -25,6 +25,7 @@ _PRODUCTS = ("S1_1187", "S4_ML86", "X10")
 # Ends of destinations (`sandbox --help`), and how many orders of each; one third of the others.
 _OFTEN = {"001": 8, "002": 16, "003": 8, "004": 6, "005": 4, "006": 3}
 _NEVER_ENDS = "012"
+REPLY_TIMEOUT_S = 15.0
 _LONGEST_PAUSE_S = 60.0
 
 Ask = Callable[[str], Awaitable[tuple[int, str] | None]]
@@ -93,7 +94,8 @@ class Customers:
         for number, end in enumerate(chosen):
             wish = Wish(
                 reseller=resellers[number % len(resellers)],
-                trx_id=f"L{number // len(resellers)}",
+                # No trx_id is near another one, so that the sandbox's strangers stay strangers.
+                trx_id=f"L{number // len(resellers):04}x",
                 product=self._chance.choice(_PRODUCTS),
                 dest=f"{self._chance.randrange(10**9):09}1{end}",
                 at=self._chance.uniform(0, span_s),
@@ -179,7 +181,10 @@ class Customers:
         await self._said(target)
 
     async def _said(self, target: str) -> tuple[int, str] | None:
+        ends_at = now() - stalled_s() + REPLY_TIMEOUT_S
         said = await self._ask(target)
+        if said is not None and now() - stalled_s() > ends_at:
+            self.troubles.append(f"answered {now() - stalled_s() - ends_at:.2f} s late: {target}")
         if said is not None and said[0] not in (200, 503):
             self.troubles.append(f"HTTP {said[0]} to {target}: {said[1]}")
         return said

@@ -23,6 +23,7 @@ from gateway.app import Gateway, Journal
 from gateway.clock import SteadyClock
 from gateway.config import Settings
 from gateway.flow import worker
+from gateway.sandbox.core import Signed
 from gateway.vault import ROOT_BYTES, Vault
 from tests.proof.sim_loop import Life, current_life, now
 from tests.proof.sim_network import Network, SimUpstreamClient
@@ -30,6 +31,7 @@ from tests.proof.sim_panel import Panels, SimResellerClient
 from tests.proof.sim_store import Disk
 from tests.proof.sim_weather import SETTLE_S, Weather
 
+PUBLIC_URL = "http://gateway.test"
 PANEL_IP, UPSTREAM_IP = "203.0.113.7", "157.230.42.1"
 _FERNET = MultiFernet([Fernet(base64.urlsafe_b64encode(b"simulated".ljust(32, b".")))])
 _ROOT = _FERNET.encrypt(b"root of the simulation".ljust(ROOT_BYTES, b"."))
@@ -79,11 +81,20 @@ class _Request:
     path: str
     remote: str
     match_info: Mapping[str, str]
-    method: str = "GET"
-    headers: CIMultiDict[str] = None  # type: ignore[assignment]  # made below
+    headers: CIMultiDict[str]
+    body: bytes = b""
 
-    def __post_init__(self) -> None:
-        self.headers = CIMultiDict()
+    @property
+    def content_length(self) -> int:
+        return len(self.body)
+
+    @property
+    def content(self) -> "_Request":
+        return self
+
+    async def readany(self) -> bytes:
+        body, self.body = self.body, b""
+        return body
 
 
 class Process:
@@ -93,7 +104,7 @@ class Process:
         self.life = Life()
         self.gateway: Gateway
         self._around = around
-        self._handlers: dict[str, Any] = {}
+        self._handlers: dict[tuple[str, str], Any] = {}  # by method and path
 
     async def start(self) -> None:
         """Start as `serve` does; raises what that raises."""
@@ -117,7 +128,7 @@ class Process:
         listener = cast(_Listener, self.gateway.public)
         for route in listener.app.router.routes():
             if route.resource is not None:
-                self._handlers[route.resource.canonical] = route.handler
+                self._handlers[route.method, route.resource.canonical] = route.handler
         await self.gateway.start()
         around.alarm.care_for(
             {
@@ -135,11 +146,21 @@ class Process:
         await asyncio.wait({stopping})
         await self.life.end()
 
-    async def serve(self, raw_path: str, remote: str) -> tuple[int, str] | None:
-        """Answer a request: HTTP code and body; None where the process ended before."""
+    async def serve(
+        self, raw_path: str, remote: str, signed: Signed | None = None
+    ) -> tuple[int, str] | None:
+        """Answer a GET, or a POST of what is signed.
+
+        Returns:
+            HTTP code and body; None where the process ended before.
+        """
         path = raw_path.partition("?")[0]
-        handler, match = self._route(path)
-        request = _Request(raw_path, path, remote, match)
+        headers: CIMultiDict[str] = CIMultiDict()
+        body = b""
+        if signed is not None:
+            headers["x-signature"], body = signed.signature, signed.body
+        handler, match = self._route("GET" if signed is None else "POST", path)
+        request = _Request(raw_path, path, remote, match, headers, body)
         task = self.life.begin(handler(request))
         await asyncio.wait({task})
         if self.life.over or task.cancelled():
@@ -148,14 +169,14 @@ class Process:
         return response.status, response.text
 
     def _route(
-        self, path: str
+        self, method: str, path: str
     ) -> tuple[Callable[[Any], Coroutine[Any, Any, Any]], dict[str, str]]:
         head, _, last = path.rpartition("/")
-        for canonical, handler in self._handlers.items():
+        for (allowed, canonical), handler in self._handlers.items():
             fixed, _, name = canonical.partition("/{")
-            if canonical == path:
+            if allowed == method and canonical == path:
                 return handler, {}
-            if name and fixed == head:
+            if allowed == method and name and fixed == head:
                 return handler, {name.rstrip("}"): last}
         raise LookupError(path)
 
@@ -290,7 +311,7 @@ def ending_at(ends: Callable[[str], bool]) -> Iterator[None]:
 def _settings(weather: Weather) -> Settings:
     delivery = {"schedule_s": _SHORT_S} if weather.short else {}
     values: dict[str, Any] = {
-        "server": {"public_url": "http://gateway.test"},
+        "server": {"public_url": PUBLIC_URL},
         "recheck": {"settle_s": SETTLE_S},
         "delivery": delivery,
         "limits": {"orders_per_s": 0},

@@ -39,6 +39,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._virtual = _Time()
+        self.stalled_s = 0.0  # in which nobody did anything
         super().__init__(self._virtual)
         self.set_task_factory(_make_task)
 
@@ -48,6 +49,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def stall(self, seconds: float) -> None:
         """Let time pass while nobody does anything, as for a process that is stopped."""
         self._virtual.now += seconds
+        self.stalled_s += seconds
 
 
 class Life:
@@ -86,6 +88,13 @@ def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 def now() -> float:
     """Return the virtual time, seconds."""
     return asyncio.get_running_loop().time()
+
+
+def stalled_s() -> float:
+    """Return for how many seconds nobody did anything, in all."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop.stalled_s
 
 
 async def never() -> NoReturn:

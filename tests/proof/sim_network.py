@@ -6,6 +6,7 @@ where something may have.
 """
 
 import asyncio
+import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
@@ -24,11 +25,14 @@ from tests.proof.judge import Sent
 from tests.proof.sim_loop import Life, never, now, outside
 from tests.proof.sim_weather import LATE_AT_MOST_S, Weather
 
-CallBack = Callable[[str], Awaitable[int | None]]
-"""Calls the gateway with a target from the upstream's address; the HTTP code, or None."""
+CallBack = Callable[[str, Signed | None], Awaitable[int | None]]
+"""Calls the gateway from the upstream's address, with a target and perhaps a signed body; gives
+the HTTP code, or None."""
 
 _OK = 200
 _ORDERS = "/otomax/order"
+_LOOKUPS = "/v1/status/trx-id/"
+_NOT_FOUND = b'"INVOICE_NOT_FOUND"'
 
 
 @dataclass(slots=True)
@@ -40,6 +44,7 @@ class _Trip:
     began_at: float
     arrived_at: float | None = None
     client_left_at: float | None = None
+    allowed: bool = True
 
 
 class Network:
@@ -71,6 +76,7 @@ class Network:
         self._weather = weather
         self._hits = hits
         self._call_back = call_back
+        self._not_found: set[str] = set()  # what the gateway was told since it last sent it
         self._trips: defaultdict[str, list[_Trip]] = defaultdict(list)
 
     def sent(self, trx_id: str) -> list[Sent]:
@@ -79,6 +85,8 @@ class Network:
             Sent(
                 began_at=trip.began_at,
                 ended_at=max(trip.client_left_at or now(), trip.arrived_at or 0.0),
+                closed_at=trip.client_left_at,
+                allowed=trip.allowed,
             )
             for trip in self._trips[trx_id]
         ]
@@ -96,7 +104,7 @@ class Network:
         """Carry one request; raises NoAnswer as the HTTP client does."""
         trip = _Trip(asked, asyncio.get_running_loop().create_future(), now())
         if asked.path.endswith(_ORDERS):
-            self._trips[asked.query.get("trx_id", "")].append(trip)
+            self._note(trip, asked.query.get("trx_id", ""))
         travel = outside(self._travel(trip, self._delay_s(), self._delay_s()))
         breaks_s = self._breaks_s()
         try:
@@ -111,7 +119,15 @@ class Network:
             raise NoAnswer("simulated: the connection dropped before an answer")
         if answer.missing:
             raise NoAnswer("simulated: the answer broke off")
+        if asked.path.startswith(_LOOKUPS) and _NOT_FOUND in answer.body:
+            self._not_found.add(asked.path.removeprefix(_LOOKUPS))
         return answer
+
+    def _note(self, trip: _Trip, trx_id: str) -> None:
+        """Write an order request down, and whether there may be one."""
+        trip.allowed = not self._trips[trx_id] or trx_id in self._not_found
+        self._not_found.discard(trx_id)
+        self._trips[trx_id].append(trip)
 
     async def _travel(self, trip: _Trip, there_s: float, back_s: float) -> None:
         await asyncio.sleep(there_s)
@@ -151,20 +167,24 @@ class Network:
     # -- from the upstream to the gateway
 
     def send(self, purchase: Purchase, target: URL) -> None:
-        """Begin a callback, as `gateway.sandbox.life` asks for."""
+        """Begin a GET, as `gateway.sandbox.life` asks for."""
         told = (target.query["invoice_number"], target.query["status"])
         path = f"{target.raw_path}?{target.raw_query_string}"
-        outside(self._repeat(purchase, path, told))
+        outside(self._repeat(purchase, told, path, None))
 
     def post(self, purchase: Purchase, target: URL, signed: Signed) -> None:
-        """Callbacks in JSON are not simulated."""
-        raise NotImplementedError
+        """Begin a POST, as `gateway.sandbox.life` asks for."""
+        invoice = json.loads(signed.body)
+        told = (invoice["invoice_number"], invoice["status"])
+        outside(self._repeat(purchase, told, target.raw_path, signed))
 
-    async def _repeat(self, purchase: Purchase, target: str, told: tuple[str, str]) -> None:
+    async def _repeat(
+        self, purchase: Purchase, told: tuple[str, str], target: str, signed: Signed | None
+    ) -> None:
         for pause_s in (*self._options.callback_repeats_s, 0.0):
             purchase.callback_attempts += 1
             await asyncio.sleep(self._delay_s())
-            if await self._call_back(target) == _OK:
+            if await self._call_back(target, signed) == _OK:
                 self.announced.add(told)
                 if self._chance.random() >= self._weather.gone:
                     purchase.callbacks_acknowledged += 1

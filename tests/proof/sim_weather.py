@@ -75,7 +75,7 @@ _ROUGH = Weather(
     short=False,
 )
 _STORM = Weather(
-    upstream=_all(0.15),
+    upstream=_all(0.1),
     gone=0.12,
     slow=0.12,
     disk=0.02,

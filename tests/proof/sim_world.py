@@ -15,6 +15,8 @@ from hashlib import sha256
 
 from gateway.domain.errors import JournalUnavailable
 from gateway.log import setup_logging
+from gateway.sandbox.answers import STRANGER_PREFIX
+from gateway.sandbox.core import Signed
 from gateway.sandbox.faults import Fault, Faults
 from gateway.sandbox.ledger import Purchase
 from gateway.sandbox.options import SandboxOptions
@@ -22,6 +24,7 @@ from tests.proof.judge import Bought, Case, Money, Run, Violation, judge
 from tests.proof.sim_customers import KEYS, RESELLERS, Customers, key_of
 from tests.proof.sim_gateway import (
     PANEL_IP,
+    PUBLIC_URL,
     UPSTREAM_IP,
     Alarm,
     Process,
@@ -32,7 +35,7 @@ from tests.proof.sim_loop import VirtualLoop, now, outside, run
 from tests.proof.sim_network import Network
 from tests.proof.sim_panel import Panels
 from tests.proof.sim_store import Disk
-from tests.proof.sim_weather import Weather, weather_of
+from tests.proof.sim_weather import SETTLE_S, Weather, weather_of
 from tests.support.logs import LogLines, captured_log
 
 EPOCH_S = 1_795_366_399
@@ -92,6 +95,8 @@ class World:
             accounts=KEYS,
             faults=_CountedFaults(self.weather.upstream, seed, self.hits),
             late_s=self._chance.choice((5.0, 30.0)),
+            callbacks=self._chance.choice(("text", "text", "json", "both")),
+            webhook=self._chance.choice((None, None, None, f"{PUBLIC_URL}/callback")),
             clock=lambda: EPOCH_S + now(),
         )
         self._disk = Disk(random.Random(f"{seed} disk"), self.weather.disk, self.hits)
@@ -111,6 +116,7 @@ class World:
         )
         self._process: Process | None = None
         self._ended = asyncio.Event()
+        self._troubles: list[str] = []
         self._span_s = orders * self._chance.choice((0.2, 1.0, 4.0))
         self._customers = Customers(
             random.Random(f"{seed} customers"), self.weather, self._panels, self.hits, self._ask
@@ -129,7 +135,7 @@ class World:
             nemesis.cancel()
             await self._settle()
             keeper.cancel()
-            outcome = self._judged([str(event) for event in log.errors()])
+            outcome = self._judged(self._unexpected(log))
             await self._running().life.end()
         return outcome
 
@@ -235,11 +241,14 @@ class World:
             return None
         return await process.serve(target, PANEL_IP)
 
-    async def _call_back(self, target: str) -> int | None:
+    async def _call_back(self, target: str, signed: Signed | None) -> int | None:
         process = self._process
         if process is None or process.life.over:
             return None
-        answer = await process.serve(target, UPSTREAM_IP)
+        answer = await process.serve(target, UPSTREAM_IP, signed)
+        strange = signed is not None and STRANGER_PREFIX.encode() in signed.body
+        if answer is not None and answer[0] not in (200, 503) and not strange:
+            self._troubles.append(f"HTTP {answer[0]} to a callback: {answer[1]}")
         return None if answer is None else answer[0]
 
     # -- the end
@@ -259,7 +268,9 @@ class World:
             "SELECT reseller || '-' || trx_id, final_at FROM orders WHERE due_at IS NOT NULL"
         ).fetchall()
         (due,) = self._disk.connection.execute(
-            "SELECT count(*) FROM deliveries WHERE next_at IS NOT NULL"
+            "SELECT (SELECT count(*) FROM deliveries WHERE next_at IS NOT NULL)"
+            " + (SELECT count(*) FROM waiting_callbacks JOIN orders"
+            " ON upstream_trx_id = reseller || '-' || trx_id)"
         ).fetchone()
         return not due and all(
             final_at is None and self._truth(name) == "PENDING" for name, final_at in names
@@ -288,14 +299,23 @@ class World:
         return Outcome(
             seed=self.seed,
             orders=len(cases),
-            violations=judge(Run(cases=cases, money=money, strays=strays)),
-            troubles=[*troubles, *self._customers.troubles],
+            violations=judge(Run(cases=cases, money=money, strays=strays, settle=SETTLE_S)),
+            troubles=[*troubles, *self._customers.troubles, *self._troubles],
             hits=self.hits,
             statuses=Counter(journaled),
             crashes=self.crashes,
             days=now() / (24 * _HOUR_S),
             digest=self._digest(cases),
         )
+
+    def _unexpected(self, log: LogLines) -> list[str]:
+        """What was logged as an error; that a stranger's callback is given up is none of ours."""
+        ours = {wish.name for wish in self._customers.wishes}
+        return [
+            str(event)
+            for event in log.errors()
+            if event["event"] != "callback.given_up" or event["upstream_trx_id"] in ours
+        ]
 
     def _cases(self) -> list[Case]:
         journal, deliveries = self._disk.orders(), self._disk.deliveries()
