@@ -2,7 +2,7 @@
 
     python -m tests.proof.planted_bugs [NAME…]
 
-Each `planted/NN-name.patch` is a unified diff below three kinds of lines: `What:` the bug,
+Each `planted/NNN-name.patch` is a unified diff below three kinds of lines: `What:` the bug,
 `Breaks:` the promise, and `Caught-by:` a pytest node id, as often as there are. The bug is planted
 into a copy of the house, never into the house itself, and what is named is run there: it has to
 fail, as an ordinary failure of a test, and it has to pass in a copy without the bug. A bug that

@@ -26,7 +26,7 @@ from tests.proof.planted_bugs import (
 )
 
 PLANTED = bugs()
-QUICK = "19-expired-after-one-miss"
+QUICK = "019-expired-after-one-miss"
 # The smallest house in which a bug can live: its test passes when `answer()` is right.
 SMALL = {
     "gateway/__init__.py": "def answer() -> int:\n    return 6 * 7\n",
