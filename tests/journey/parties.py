@@ -13,8 +13,8 @@ import aiohttp
 from gateway.sandbox.books import BOOKS_PATH
 from tests.journey.processes import HERE, Processes
 
-DELAY_S = 1.5  # from one status to the next: time for a kill, a start and its first look-ups
-SLOW_S = 3.0  # until a slow order is answered
+DELAY_S = 1.0  # from one status to the next: time for a kill, a start and its first look-ups
+SLOW_S = 2.4  # until a slow order is answered
 _ANSWER_S = 30.0
 
 

@@ -59,7 +59,7 @@ AGAIN = (
         kills={(*CALLBACK, *DELIVERY): (2,)},
         settings=ON_DEMAND,
     ),
-    Again(name="never-called-back", dest="123456011", end="SUCCESS", kills={LOOKUP: (2,)}),
+    Again(name="never-ends", dest="123456012", end="PENDING", kills={LOOKUP: (2, 3)}),
     Again(
         name="never-bought",
         dest="123456010",
@@ -77,8 +77,8 @@ AGAIN = (
 
 
 @pytest.fixture
-def journeys(office: Office, panel: PanelProcess, quick_upstream: UpstreamProcess) -> Journeys:
-    return Journeys(office, panel, quick_upstream)
+def journeys(office: Office, panel: PanelProcess, upstream: UpstreamProcess) -> Journeys:
+    return Journeys(office, panel, upstream)
 
 
 async def test_killed_at_later_passes(journeys: Journeys, panel: PanelProcess) -> None:
