@@ -33,9 +33,11 @@ class Books:
         bought: how many times each upstream_trx_id was.
         pending: what was bought and did not succeed yet.
         arrived: called with the upstream_trx_id of each order request, before anything else.
+        calls_back: what is pending waits for its callback; else the next look-up says it.
     """
 
-    def __init__(self, upstream: FakeUpstream) -> None:
+    def __init__(self, upstream: FakeUpstream, *, calls_back: bool = True) -> None:
+        self.calls_back = calls_back
         self.bought: Counter[str] = Counter()
         self.pending: set[str] = set()
         self.arrived: Callable[[str], None] = _nobody
@@ -49,7 +51,7 @@ class Books:
             return await refuses("PRODUCT_NOT_FOUND")(asked)
         self.bought[asked.trx_id] += 1
         if product == PENDING:
-            self.pending.add(asked.trx_id)
+            self.pending |= {asked.trx_id} if self.calls_back else set()
             return await _WAITS(asked)
         return await (drops if product == LOST else _SOLD)(asked)
 

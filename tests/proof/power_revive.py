@@ -21,7 +21,7 @@ async def revive(folder: Path, bought: AbstractSet[str], log: LogLines, panel: P
     """
     panel.targets.clear()
     async with fake_upstream() as upstream, open_houses(folder, log) as open_house:
-        books = Books(upstream)
+        books = Books(upstream, calls_back=False)
         books.bought.update(bought)
         house = await open_house(upstream.url, reseller={"callback_url": panel.url})
         noted = {told["upstream_trx_id"] for told in await house.deliveries("delivered")}

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.timeout(900)
 Note = Callable[[str, object], None]
 
 ORDERS = effort(40, 200)
-CUTS = effort(60, 600)
-REVIVED = effort(3, 40)
+CUTS = effort(40, 600)
+REVIVED = effort(2, 40)
 SEED = 20231
 # In pages; SQLite's own 1000 would let a short hour pass without one.
 CHECKPOINTS_OFTEN = "PRAGMA wal_autocheckpoint = 40"
