@@ -498,6 +498,19 @@ async def test_every_address_of_a_name_is_checked(addresses: list[str], panel: P
     assert panel.seen == []
 
 
+@pytest.mark.parametrize("address", REFUSED)
+async def test_whatever_name_server_or_url_says_it_no_refused_address_is_connected_to(
+    address: str, panel: Panel
+) -> None:
+    """At the connect: as the answer for a name, and as a literal in the URL."""
+    await refusal(FakeNames([address]), f"http://panel.example:{panel.port}/")
+    bare, _, scope = address.partition("%")
+    literal = f"[{bare}]" if ":" in bare else bare
+    if not scope:
+        await refusal(FakeNames(["127.0.0.1"]), f"http://{literal}:{panel.port}/")
+    assert panel.seen == []
+
+
 async def test_the_other_addresses_are_still_tried(
     panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

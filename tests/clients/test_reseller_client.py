@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway.clients import guard
 from gateway.clients.reseller import (
     MAX_REPLY_BYTES,
     MAX_REPLY_SHOWN,
@@ -515,6 +517,39 @@ async def test_a_name_that_leads_inside() -> None:
     assert "address 10.0.0.1 is private and not allowed" in what.reason
     assert "Errno" not in what.reason
     assert "Multiple" not in what.reason
+
+
+async def test_a_name_that_rebinds_between_two_attempts_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """127.0.0.1 plays the public address here, so that nothing leaves this machine."""
+    v4 = tuple(row for row in guard._V4 if row[1] != "loopback")
+    monkeypatch.setattr(guard, "_V4", v4)
+    names = Names("127.0.0.1")
+    reply = answers(b"HTTP/1.1 503 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    async with (
+        serving(Panel(reply)) as panel,
+        telling(allow_private=False, lookup=names) as client,
+    ):
+        url = f"http://panel.example:{panel.port}/cb"
+        assert (await client.deliver("GET", url)).reason == "HTTP 503"
+        for inside in ("10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1"):
+            names.addresses = (inside,)
+            _forget_names(client)
+            what = await client.deliver("GET", url)
+            assert what.status is None
+            assert what.reason.startswith(f"address {inside} is ")
+            assert what.reason.endswith(" and not allowed")
+        names.addresses = ("127.0.0.1",)
+        _forget_names(client)
+        assert (await client.deliver("GET", url)).reason == "HTTP 503"
+        assert panel.connections == 2
+
+
+def _forget_names(client: ResellerClient) -> None:
+    connector = client._session.connector
+    assert isinstance(connector, aiohttp.TCPConnector)
+    connector.clear_dns_cache()
 
 
 async def test_a_slow_look_up_counts_into_the_time() -> None:
