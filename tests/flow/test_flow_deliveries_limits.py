@@ -202,6 +202,20 @@ async def test_it_delays_no_other_host_and_no_other_reseller(office: Office) -> 
     assert office.panels.count("p.test:80") == tried + 1
 
 
+async def test_many_silent_hosts_hide_nobody_behind_them(office: Office) -> None:
+    """What is due for them is older, and more than the relay reads at a time."""
+    hosts = [f"dead{number}.test:80" for number in range(20)]
+    office.panels.silent = set(hosts)
+    for host in hosts:
+        await office.settle(13, host=host)
+    await office.look()
+    assert len(office.relay._silent) == 20
+    office.now += 1
+    await office.settle(1, host="alive.test:80")
+    await office.look()
+    assert office.panels.count("alive.test:80") == 1
+
+
 async def test_one_probe_at_a_time_and_an_answer_lets_everything_flow(office: Office) -> None:
     office.panels.silent = {"p.test:80"}
     numbers = await office.settle(30)
