@@ -1,11 +1,9 @@
 """Signed callbacks in, with a token and as the dashboard's webhook (contract §7, T7 to T9)."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
-from gateway import metrics
 from gateway.domain.order import Status
 from tests.support import (
     FakeUpstream,
@@ -17,7 +15,7 @@ from tests.support import (
     raw_exchange,
     stays,
 )
-from tests.web.webhooks import INVOICE, SN, door, send, signature, webhook_body
+from tests.web.webhooks import INVOICE, SN, brought_to, door, send, signature, webhook_body
 
 FORMS = pytest.mark.parametrize("form", ["token", "webhook"])
 
@@ -85,14 +83,6 @@ async def test_bad_news_that_the_upstream_does_not_confirm_is_not_true(
     await eventually(lambda: upstream.look_ups)
     await stays(lambda: panel.targets, [])
     assert (await calm.shown())["status"] == "PENDING"
-
-
-async def brought_to(house: House, upstream: FakeUpstream, state: str) -> None:
-    """An order in this state, with the upstream saying so."""
-    upstream.look_up = invoice(state, SN, invoice_number=INVOICE)
-    await house.order()
-    assert await house.call_back(state, sn=SN) == 200
-    await house.becomes(state)
 
 
 @FORMS
@@ -317,79 +307,3 @@ async def test_a_body_that_names_nobody_needs_a_token_and_is_only_a_reason_to_lo
     assert await send(calm, door(calm, "token"), body) == 200
     await eventually(lambda: upstream.look_ups)
     assert (await calm.shown())["status"] == "PENDING"
-
-
-# again and again
-
-
-@FORMS
-@pytest.mark.parametrize("said", ["SUCCESS", "REFUNDED", "PENDING", "DONE"])
-async def test_a_thousand_replays_write_nothing_more(
-    calm: House, upstream: FakeUpstream, panel: Panel, form: str, said: str
-) -> None:
-    await brought_to(calm, upstream, "SUCCESS")
-    await eventually(lambda: panel.statuses == ["SUCCESS"])
-    target = door(calm, form)
-    bodies = [webhook_body(said), webhook_body(said).replace(b",", b", ")]
-    for body in bodies:
-        assert await send(calm, target, body) == 200
-    if said in ("REFUNDED", "DONE"):
-        await eventually(lambda: upstream.look_ups)
-
-    async def is_settled() -> bool:
-        return (await calm.shown())["due_at"] is None
-
-    await eventually(is_settled)
-    rows, told = await calm.count_rows(), (await calm.shown())["status"]
-    for _ in range(10):
-        codes = await asyncio.gather(*(send(calm, target, bodies[n % 2]) for n in range(100)))
-        assert set(codes) == {200}
-    await eventually(is_settled)
-    assert await calm.count_rows() == rows
-    assert ((await calm.shown())["status"], panel.statuses) == (told, ["SUCCESS"])
-    assert len(upstream.orders) == 1
-
-
-async def test_an_old_balance_does_not_come_back(calm: House, upstream: FakeUpstream) -> None:
-    await calm.order()
-    await send(calm, "/callback", BODY)
-    assert (await calm.order()).endswith("Sisa saldo 987654")
-    await calm.order("T2")  # says 12345
-    await send(calm, "/callback", BODY)
-    assert (await calm.order()).endswith("Sisa saldo 12345")
-
-
-@FORMS
-async def test_it_is_stored_before_it_is_answered(calm: House, panel: Panel, form: str) -> None:
-    await calm.order()
-    await calm.break_journal()
-    for _ in range(3):
-        assert await send(calm, door(calm, form), BODY) == 503
-    await calm.break_journal(broken=False)
-    assert (await calm.shown())["status"] == "PENDING"
-    assert await send(calm, door(calm, form), BODY) == 200
-    await eventually(lambda: panel.statuses == ["SUCCESS"])
-
-
-@FORMS
-async def test_no_signature_stands_in_the_journal_or_the_log(calm: House, form: str) -> None:
-    await calm.order()
-    calm.secrets |= {RIGHT, "0" * 64}
-    await send(calm, door(calm, form), BODY)
-    await send(calm, door(calm, form), BODY, "0" * 64)
-    assert RIGHT not in str(await calm.shown())
-
-
-@FORMS
-async def test_each_outcome_is_counted(calm: House, form: str) -> None:
-    await calm.order()
-    unknown = webhook_body("SUCCESS", "toko-T9")
-    for target, body, made, outcome in (
-        (door(calm, form), BODY, None, "stored"),
-        (door(calm, form), BODY, "", "signature"),
-        (door(calm, form, "toko-T9"), unknown, None, "kept"),
-        ("/callback/x", BODY, None, "token"),
-    ):
-        before = metrics.callbacks.labels(outcome)._value.get()
-        await send(calm, target, body, made)
-        assert metrics.callbacks.labels(outcome)._value.get() == before + 1

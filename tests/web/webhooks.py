@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 
-from tests.support import House
+from tests.support import FakeUpstream, House, invoice
 
 INVOICE = "APIKUY_ML_1_0001"
 SN = "Budi - 123456789(1234) . RefId: ML_1"
@@ -47,3 +47,11 @@ async def send(house: House, target: str, body: bytes, signed: str | None = None
 def door(house: House, form: str, trx_id: str = "toko-T1") -> str:
     """The target of a form: `token` or `webhook`."""
     return f"/callback/{house.token(trx_id)}" if form == "token" else "/callback"
+
+
+async def brought_to(house: House, upstream: FakeUpstream, state: str) -> None:
+    """An order in this state, with the upstream saying so."""
+    upstream.look_up = invoice(state, SN, invoice_number=INVOICE)
+    await house.order()
+    assert await house.call_back(state, sn=SN) == 200
+    await house.becomes(state)
