@@ -5,7 +5,7 @@ gateway's desk says. All times are seconds since the epoch, of this one machine.
 """
 
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -15,7 +15,7 @@ import aiohttp
 
 from tests.journey.office import PRODUCT, Office
 from tests.journey.parties import PanelProcess, Told, UpstreamProcess, ask_whole
-from tests.proof.judge import Answer, Bought, Case, Heard, Money, Promise, Run, Violation, judge
+from tests.proof.judge import Answer, Bought, Case, Heard, Money, Run, Violation, judge
 
 MANY = 100_000  # rows of a listing: all of them
 
@@ -178,17 +178,3 @@ async def all_true(
     """Whether everything has ended well; what is bought twice, or lied about, never gets so."""
     run, violations = await verdict(wanted, office, panel, upstream)
     return not violations and all(case.request_count == 1 for case in run.cases if case.bought)
-
-
-def figures(run: Run, violations: Sequence[Violation]) -> dict[str, int]:
-    """Return what the proof reports of a run."""
-    broken = Counter(violation.promise for violation in violations)
-    return {
-        "orders": len(run.cases),
-        "purchases twice": broken[Promise.BOUGHT_ONCE],
-        "orders lost": broken[Promise.NOT_LOST],
-        "false FAILED": broken[Promise.NO_FALSE_FAILED] + broken[Promise.NO_FAILED_CORRECTED],
-        "false SUCCESS": broken[Promise.NO_FALSE_SUCCESS],
-        "undelivered": broken[Promise.DELIVERED],
-        "violations": len(violations),
-    }

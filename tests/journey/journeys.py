@@ -13,7 +13,7 @@ from tests.journey.court import Wanted, verdict
 from tests.journey.office import Office
 from tests.journey.parties import PanelProcess, Told, UpstreamProcess
 from tests.journey.processes import KILLED, Process, until_async
-from tests.proof.judge import FINAL
+from tests.proof.judge import FINAL, Violation
 
 WHOLE_S = 40.0  # for a journey's end; on an idle machine it takes 2 s
 AT_ONCE = 30  # journeys side by side: most of a journey is waiting
@@ -32,6 +32,7 @@ class Journey:
 
     Attributes:
         end: the order's last status, PENDING where it never ends.
+        found: what the judge found of all journeys that began in one place.
     """
 
     office: Office
@@ -39,6 +40,7 @@ class Journey:
     upstream: UpstreamProcess
     wanted: Wanted
     end: str
+    found: list[Violation]
 
     async def order(self) -> str | None:
         return await self.wanted.order(self.office, self.panel)
@@ -98,7 +100,8 @@ class Journey:
             await self.order()
             await self.wanted.status(self.office)
         run, violations = await verdict([self.wanted], self.office, self.panel, self.upstream)
-        assert violations == [], self.describe()
+        self.found += violations
+        assert violations == [], f"{violations}\n{self.describe()}"
         (case,) = run.cases
         assert case.truth == self.end
         if case.bought:
@@ -119,12 +122,13 @@ class Journeys:
 
     def __init__(self, office: Office, panel: PanelProcess, upstream: UpstreamProcess) -> None:
         self._office, self._panel, self._upstream = office, panel, upstream
+        self.found: list[Violation] = []
 
     def begin(self, trx_id: str, dest: str, end: str) -> Journey:
         folder = self._office.folder.with_name(trx_id)
         office = self._office.copy(folder, **{"upstream.base_url": self._upstream.url, **FAST})
         wanted = Wanted("toko1", trx_id, dest)
-        return Journey(office, self._panel, self._upstream, wanted, end)
+        return Journey(office, self._panel, self._upstream, wanted, end, self.found)
 
 
 async def all_of(walks: Iterable[Awaitable[None]]) -> None:

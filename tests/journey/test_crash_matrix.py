@@ -15,6 +15,7 @@ from tests.journey.journeys import DEAF, FAST, ON_DEMAND, Journey, Journeys, all
 from tests.journey.office import Office
 from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.journey.points import points_in_source
+from tests.proof.judge import count
 
 BEGIN = ("place.before_commit", "place.after_commit", "send.before", "send.after")
 REPLY = ("reply.before_commit", "reply.after_commit")
@@ -91,9 +92,13 @@ async def test_killed_at_every_point_of_every_outcome(
     outcomes = OUTCOMES[group::GROUPS]
     crossings = [(one, point) for one in outcomes for point in WAYS[one.suffix]]
     record_property("kills", len(crossings))
-    await all_of(
-        [
-            *(undisturbed(journeys, outcome) for outcome in outcomes),
-            *(killed(journeys, outcome, point) for outcome, point in crossings),
-        ]
-    )
+    walks = [
+        *(undisturbed(journeys, outcome) for outcome in outcomes),
+        *(killed(journeys, outcome, point) for outcome, point in crossings),
+    ]
+    record_property("orders", len(walks))
+    try:
+        await all_of(walks)
+    finally:
+        for name, value in count(journeys.found).items():
+            record_property(name, value)

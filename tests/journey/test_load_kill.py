@@ -20,11 +20,11 @@ import pytest
 from gateway.sandbox import OUTCOMES, Status
 from gateway.sandbox.outcomes import outcome_of
 from tests.journey.conftest import UPSTREAM_KEYS, RecordProperty
-from tests.journey.court import Wanted, figures, verdict
+from tests.journey.court import Wanted, verdict
 from tests.journey.office import Office
 from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.journey.processes import KILLED, Processes, until_async
-from tests.proof.judge import Case, Run, Violation
+from tests.proof.judge import Case, Run, Violation, count
 
 KILLS = int(os.environ.get("KILLS", "20"))
 SEED = int(os.environ.get("SEED", "20240607"))
@@ -135,7 +135,7 @@ async def test_killed_at_random_moments_under_load(
         await panel.refuse(wanted.name, chance.randint(1, 3))
     await Load(office, panel, chance, orders).run()
     run, violations = await settled(orders, office, panel, spoiled_upstream)
-    for name, value in {"kills": KILLS, **figures(run, violations)}.items():
+    for name, value in {"kills": KILLS, "orders": len(run.cases), **count(violations)}.items():
         record_property(name, value)
     assert violations == [], tell(violations)
     errors = [event for event in office.logs() if event["level"] in ("error", "critical")]
