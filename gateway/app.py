@@ -66,6 +66,7 @@ async def open_journal(settings: Settings, *, wait_s: float = 0) -> Journal:
     Raises:
         JournalInUse: another process holds the journal.
         JournalUnusable: it can not be opened.
+        JournalUnavailable: not at the moment, for the disk is full or fails.
         VaultError: the key file does not open what is sealed in it.
     """
     store = await _open_when_free(settings.sqlite_path(), wait_s)
@@ -156,7 +157,7 @@ class Gateway:
         self.intake = Intake(
             store, self.settlement, submission, self.recheck, clock, bounds=bounds_of(settings)
         )
-        self.inbox = Inbox(store, self.settlement, clock)
+        self.inbox = Inbox(store, self.settlement, self.directory, clock)
         self.account = Account(
             store, self._upstream, self.directory, settings.server.reply_timeout_s
         )

@@ -18,7 +18,8 @@ settlements = Counter(
 )
 callbacks = Counter(
     "otomax_gateway_callbacks",
-    "Callbacks that came, by what became of them: stored, or refused by address or token.",
+    "Callbacks that came, by what became of them: stored, kept for an order that is not known "
+    "yet, or refused by address, token or signature.",
     ["outcome"],
     registry=_REGISTRY,
 )

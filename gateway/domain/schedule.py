@@ -51,12 +51,12 @@ def without_doubt(
     """
     if evidence.source is not Source.LOOKUP or not answers(evidence) or before.ask_since is None:
         return order
-    if before.ask_since > now:  # it arose before the clock was set back
+    # A doubt that lies in the future arose before the clock was set back.
+    since = before.ask_since if before.ask_since <= now else 0
+    if order.status is not before.status and evidence.asked_at > since:
         return replace(order, ask_since=None)
     patience_s = rules.expire_s if evidence.verdict is Silence.NOT_FOUND else rules.settle_s
-    if order.status is not before.status:
-        patience_s = 1 / MS_PER_S  # at the same instant is not after it
-    settled_at = before.ask_since + round(patience_s * MS_PER_S)
+    settled_at = max(since, rules.clock_since) + round(patience_s * MS_PER_S)
     return replace(order, ask_since=None) if evidence.asked_at >= settled_at else order
 
 
@@ -136,7 +136,9 @@ def _soonest(order: Order, now: int) -> int:
 
 def _by_schedule(order: Order, now: int, rules: Rules) -> int:
     due_at = now + delay_ms(rules.schedule_s, order.lookups)
-    moments = [] if order.ask_since is None else [order.ask_since + _settle_ms(rules)]
+    moments = []
+    if order.ask_since is not None:
+        moments.append(max(order.ask_since, rules.clock_since) + _settle_ms(rules))
     settled_at = settles_at(order, rules)
     if order.is_open and not order.named and settled_at is not None:
         moments.append(settled_at)

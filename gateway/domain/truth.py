@@ -193,6 +193,9 @@ def _unconfirmed(before: Order, order: Order, evidence: Evidence) -> str | None:
     doubt_ends = before.ask_since is not None and order.ask_since is None
     if before.is_open or not doubt_ends or order.status is not before.status:
         return None
+    confirmed = before.final_at is not None and before.final_at >= (before.ask_since or 0)
+    if confirmed and evidence.verdict is order.status:
+        return None  # it was doubted twice, and the first look-up has corrected it
     said = evidence.verdict.name.replace("_", " ")
     return f"what was called back is not confirmed: the look-up says {said}"
 

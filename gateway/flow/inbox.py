@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from gateway.clock import Clock
 from gateway.domain.order import Evidence, Order, Silence, Source
+from gateway.flow.directory import Directory
 from gateway.flow.settlement import Settlement
 from gateway.flow.worker import Bell, passed, run_forever
 from gateway.log import get_logger
@@ -50,11 +51,13 @@ class Inbox:
     stored, and the upstream must call again.
     """
 
-    def __init__(self, store: Store, settlement: Settlement, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, settlement: Settlement, directory: Directory, clock: Clock
+    ) -> None:
         self.bell = Bell()
         self._store = store
         self._settlement = settlement
-        self._directory = settlement._directory  # noqa: SLF001  the same resellers and keys
+        self._directory = directory
         self._clock = clock
         self._hints: int | None = None  # kept ones, at least; counted anew at the limit
 

@@ -23,6 +23,7 @@ from gateway.domain.delivery import Delivery, DeliveryState, after_attempt
 from gateway.domain.errors import JournalUnavailable
 from gateway.flow.worker import AFTER_TROUBLE_S, Bell, Tasks, passed, run_forever
 from gateway.log import get_logger
+from gateway.protocol.shown import when
 from gateway.store import Busy, DeliveryRecord, Entry, Store
 
 log = get_logger(__name__)
@@ -177,7 +178,7 @@ class Relay:
                 schedule_s=self.schedule_s,
             )
             dead = after.state is DeliveryState.DEAD
-            text = f"delivery {after.id} of {after.message.status} is dead"
+            text = f"delivery {after.id} of {after.message.status} is dead since {when(now)}"
             alert = Entry(now, "alert", text) if dead else None
             return DeliveryRecord(delivery=after, entry=entry, alert=alert)
 

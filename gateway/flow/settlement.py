@@ -5,6 +5,7 @@ alert and the saldo. What the evidence means is decided by `domain.order.apply`,
 is at that instant.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Change, Evidence, Order, Rules, Silence, Source, Status
 from gateway.domain.truth import apply, overrule
 from gateway.flow.directory import Directory
-from gateway.flow.worker import passed
+from gateway.flow.worker import AFTER_TROUBLE_S, passed
 from gateway.log import get_logger
 from gateway.protocol.callback import toss_message
 from gateway.store import Entry, Record, Store
@@ -219,13 +220,20 @@ class Settlement:
 
     async def may_leave(self, order: Order) -> bool:
         """Whether a send that had to wait may still leave (T6)."""
-        try:
-            current = await self._store.order(order.id)
-        except JournalUnavailable:
-            return False
+        current = await self._now(order)
         begun_at = current.first_sent_at or 0
         in_time = self._clock() < begun_at + self.rules.expire_s * MS_PER_S
         return current.is_open and not current.named and in_time
+
+    async def _now(self, order: Order) -> Order:
+        """Return an order as it is now, however long the journal is away (T14)."""
+        while True:
+            try:
+                return await self._store.order(order.id)
+            except JournalUnavailable as error:
+                name = order.upstream_trx_id
+                log.warning("order.waits", upstream_trx_id=name, reason=str(error))
+            await asyncio.sleep(AFTER_TROUBLE_S)
 
     def ring(self, order: Order) -> None:
         """Wake who has something to do for this order now."""

@@ -26,7 +26,11 @@ class Lock:
                 f"{journal} is in use by process {pid}: stop that one, or give this one its own "
                 "storage.url"
             ) from None
-        self.say({})
+        try:
+            self.say({})
+        except OSError:
+            os.close(self._file)
+            raise
 
     def say(self, about: dict[str, str]) -> None:
         """Write who holds the lock, and how that process is reached."""

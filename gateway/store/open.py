@@ -16,6 +16,7 @@ async def open_store(path: Path | None) -> Store:
     Raises:
         JournalInUse: another process holds it.
         JournalUnusable: it can not be opened; says why.
+        JournalUnavailable: not at the moment, for the disk is full or fails.
     """
     if path is None:
         raise JournalUnusable("storage.url: this version keeps its journal in SQLite: sqlite:///…")

@@ -7,6 +7,7 @@ beside the file keeps every other process out.
 Only this package imports this module; its SQL is the only SQL of SQLite.
 """
 
+import errno
 import json
 import os
 import sqlite3
@@ -81,22 +82,43 @@ async def open_sqlite(path: Path) -> "SqliteStore":
     Raises:
         JournalInUse: another process holds it.
         JournalUnusable: it can not be opened; says why.
+        JournalUnavailable: not at the moment, for the disk is full or fails.
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         lock = Lock(path)
     except OSError as error:
-        raise JournalUnusable(f"{path}: can not be opened: {error.strerror}") from None
+        raise _not_opened(path, error) from None
     async with AsyncExitStack() as undo:
         undo.callback(lock.close)
         try:
             writer = await _connect(path, _prepare_writer)
             undo.push_async_callback(writer.close)
             reader = await _connect(path, _prepare_reader)
-        except (JournalUnusable, sqlite3.Error) as error:
-            raise JournalUnusable(f"{path}: {error}") from None
+        except (JournalUnusable, sqlite3.Error, OSError) as error:
+            raise _not_opened(path, error) from None
         undo.pop_all()
     return SqliteStore(path, lock, writer, reader)
+
+
+_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+_PASSING_SQLITE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY})
+_PRIMARY = 0xFF  # SQLite's extended codes carry the primary one in their last byte
+
+
+def _not_opened(path: Path, error: Exception) -> Exception:
+    """Say why a journal can not be opened: for now, or as it is.
+
+    A disk that is full or fails may be well again at the next start, so that is no fault of the
+    configuration, after which a service manager would not start the gateway any more.
+    """
+    if isinstance(error, OSError):
+        text = f"{path}: can not be opened: {error.strerror}"
+        return JournalUnavailable(text) if error.errno in _PASSING else JournalUnusable(text)
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & _PRIMARY in _PASSING_SQLITE:
+        return JournalUnavailable(f"{path}: {error}")
+    return JournalUnusable(f"{path}: {error}")
 
 
 async def _connect(path: Path, prepare: Work[None]) -> Thread:
@@ -415,7 +437,10 @@ class SqliteStore:
         await self._write(lambda connection: connection.execute(sql).rowcount)
 
     def announce(self, about: dict[str, str]) -> None:
-        self.lock.say(about)
+        try:
+            self.lock.say(about)
+        except OSError as error:
+            raise JournalUnavailable(f"{self.lock.path}: {error.strerror}") from None
 
     async def close(self) -> None:
         await self._writer.finish()
