@@ -1,7 +1,7 @@
 """The upstream's client: one kept-alive session, one request a call, and no guess about failures.
 
 It knows how to carry a request and what a broken call proves about it having left; what an answer
-means is `protocol.upstream`, what follows from it `domain.order`.
+means is `protocol.upstream`, what follows from it `domain.truth`.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
 """What may be heard about an order: the upstream's six words, its silences, and from whom.
 
-Values alone; what evidence does to an order is decided in `domain.order`.
+Values alone; what evidence does to an order is decided in `domain.truth`.
 """
 
 from dataclasses import dataclass

@@ -125,6 +125,8 @@ class Rules:
             died.
         clock_since: since when our clock has run without being set, Unix milliseconds; time that
             passed before measures nothing.
+        may_send: a look-up may begin a send; not in a process that is going down, or that does a
+            single command.
     """
 
     schedule_s: Sequence[float]
@@ -132,6 +134,7 @@ class Rules:
     expire_s: float
     lease_s: float
     clock_since: int = 0
+    may_send: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

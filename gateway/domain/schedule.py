@@ -1,4 +1,4 @@
-"""When an order is looked up next. Nothing else in the gateway sets its date.
+"""When an order is looked up next, after whatever was heard.
 
 An open order is looked up on the schedule of the configuration until it is decided. A final one is
 looked up while a look-up is owed, because something was said without proof; and one that was said
@@ -31,12 +31,13 @@ def owe(order: Order, now: int) -> Order:
     return replace(order, ask_since=now, lookups=0)
 
 
-def looked_up(order: Order, evidence: Evidence, now: int) -> Order:
-    """Count a look-up."""
+def looked_up(order: Order, now: int) -> Order:
+    """Count a look-up that was planned."""
     was_due = order.due_at is not None and order.due_at <= now
-    # While the upstream says nothing, the day of a failed order is not used up.
-    counts = was_due and (order.is_open or order.ask_since is not None or answers(evidence))
-    return replace(order, looked_up_at=now, lookups=order.lookups + counts)
+    order = replace(order, looked_up_at=now, lookups=order.lookups + was_due)
+    if order.ask_since is not None and order.ask_since > now:
+        return replace(order, ask_since=now)  # it arose before the clock was set back a little
+    return order
 
 
 def without_doubt(
@@ -51,8 +52,7 @@ def without_doubt(
     """
     if evidence.source is not Source.LOOKUP or not answers(evidence) or before.ask_since is None:
         return order
-    # A doubt that lies in the future arose before the clock was set back.
-    since = before.ask_since if before.ask_since <= now else 0
+    since = min(before.ask_since, now)
     if order.status is not before.status and evidence.asked_at > since:
         return replace(order, ask_since=None)
     patience_s = rules.expire_s if evidence.verdict is Silence.NOT_FOUND else rules.settle_s
@@ -83,6 +83,8 @@ def next_look(before: Order, order: Order, evidence: Evidence, now: int, rules: 
     """
     if order.is_open and order.sending:
         return order.due_at  # a send under way is taken for dead after its own date
+    if evidence.verdict is Silence.HINT and evidence.source is Source.CALLBACK:
+        return _soonest(order, now)
     if order.ask_since is not None and not _has_asked(order, evidence):
         return _soonest(order, now)
     if not order.is_open and order.ask_since is None:
@@ -104,18 +106,17 @@ def first_watch(order: Order, now: int) -> DueAt:
 
 
 def _watch(before: Order, order: Order, evidence: Evidence, now: int, rules: Rules) -> DueAt:
+    """Return when an order that is final, and not in doubt, is looked up again."""
     if order.status is not before.status or before.is_open:
         return first_watch(order, now)
-    if order.status is not Status.FAILED or order.first_sent_at is None:
-        return None
     if evidence.source is not Source.LOOKUP:
         return order.due_at
+    if answers(evidence) and first_watch(order, now) is None:
+        return None
     if evidence.verdict in OPEN_STATUSES:
         return _by_schedule(order, now, rules)  # the upstream is at it: until it has decided
     if before.due_at is None or before.due_at > now:
         return before.due_at
-    if not answers(evidence):
-        return now + delay_ms(rules.schedule_s, len(rules.schedule_s))
     if before.ask_since is None and order.lookups >= len(WATCH_S):
         return None
     return now + delay_ms(WATCH_S, order.lookups)

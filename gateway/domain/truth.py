@@ -28,6 +28,7 @@ from gateway.domain.errors import Code, NotDone
 from gateway.domain.evidence import Evidence, Silence, Source, Status
 from gateway.domain.order import MAX_SENDS, Change, Order, Rules, begin_send, fail
 from gateway.domain.schedule import (
+    answers,
     first_watch,
     looked_up,
     next_look,
@@ -141,7 +142,7 @@ def apply(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:
     if ends_send:
         order = replace(order, sending=False, send_ended_at=now, lookups=0, misses=0)
     elif evidence.source is Source.LOOKUP:
-        order = looked_up(order, evidence, now)
+        order = looked_up(order, now)
     if isinstance(evidence.verdict, Status):
         change = _heard(order, evidence, now, only_send=only_send)
     # Only a send can be unsent and only a look-up not find; said by another it proves nothing.
@@ -151,14 +152,15 @@ def apply(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:
         change = _not_found(order, evidence, now, rules)
     elif evidence.verdict is Silence.HINT and evidence.source is Source.CALLBACK:
         change = Change(
-            order=owe(order, now), what="somebody says that it changed: to be looked up"
+            order=replace(order, lookups=0), what="somebody says that it changed: to be looked up"
         )
     else:
         change = _no_answer(order, evidence, now)
     order = without_doubt(before, change.order, evidence, now, rules)
     alert = change.alert or _unconfirmed(before, order, evidence)
-    due_at = next_look(before, order, evidence, now, rules)
-    return replace(change, order=replace(order, due_at=due_at), alert=alert)
+    order = replace(order, due_at=next_look(before, order, evidence, now, rules))
+    alert = alert or _unheard(before, order, evidence, now, rules)
+    return replace(change, order=order, alert=alert)
 
 
 def overrule(order: Order, status: Status, note: str, now: int) -> Change:
@@ -193,11 +195,23 @@ def _unconfirmed(before: Order, order: Order, evidence: Evidence) -> str | None:
     doubt_ends = before.ask_since is not None and order.ask_since is None
     if before.is_open or not doubt_ends or order.status is not before.status:
         return None
-    confirmed = before.final_at is not None and before.final_at >= (before.ask_since or 0)
-    if confirmed and evidence.verdict is order.status:
-        return None  # it was doubted twice, and the first look-up has corrected it
+    if evidence.verdict is order.status and order.status in (Status.FAILED, Status.REFUNDED):
+        return None  # a look-up made it so; who said otherwise was an alert then
     said = evidence.verdict.name.replace("_", " ")
     return f"what was called back is not confirmed: the look-up says {said}"
+
+
+def _unheard(
+    before: Order, order: Order, evidence: Evidence, now: int, rules: Rules
+) -> str | None:
+    """Return an alert where a final order ought to be asked about, and nobody answers."""
+    if before.is_open or evidence.source is not Source.LOOKUP or answers(evidence):
+        return None
+    if order.ask_since is not None and now >= order.ask_since + rules.expire_s * MS_PER_S:
+        return "what was called back can not be looked up: the upstream does not answer"
+    if before.due_at is not None and order.due_at is None:
+        return "whether it was bought after all is not known: the upstream did not answer"
+    return None
 
 
 def _heard(order: Order, evidence: Evidence, now: int, *, only_send: bool) -> Change:
@@ -296,6 +310,8 @@ def _not_found(order: Order, evidence: Evidence, now: int, rules: Rules) -> Chan
     order = replace(order, misses=order.misses + 1)
     late = order.first_sent_at is None or now >= order.first_sent_at + rules.expire_s * MS_PER_S
     if not order.named and not late and order.sends < MAX_SENDS:
+        if not rules.may_send:
+            return Change(order=order, what="lookup: not found; the next start sends it again")
         what = f"lookup: not found, so it is sent again (send {order.sends + 1} of {MAX_SENDS})"
         return Change(order=begin_send(order, now, rules), what=what, send=True)
     # An order that the upstream once named can not be sent again, and still gets its whole time to

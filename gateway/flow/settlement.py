@@ -1,7 +1,7 @@
 """The one door for evidence: reply, callback and look-up all come through `settle`.
 
 One commit holds the order's new state, the step of its timeline, the message to the reseller, the
-alert and the saldo. What the evidence means is decided by `domain.order.apply`, on the order as it
+alert and the saldo. What the evidence means is decided by `domain.truth.apply`, on the order as it
 is at that instant.
 """
 

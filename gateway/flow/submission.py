@@ -1,7 +1,7 @@
 """Send what was begun, once: one request an order, and whatever comes of it through the one door.
 
 The send was made durable before this module is called (contract T1). What provably never left is
-tried again for a short while; everything else is sent a second time only when `domain.order` says
+tried again for a short while; everything else is sent a second time only when `domain.truth` says
 so.
 """
 

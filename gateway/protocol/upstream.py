@@ -2,7 +2,7 @@
 
 An answer becomes `Evidence` here, and only what the contract calls proof becomes a word: whatever
 is cut, foreign, of another type or another order is evidence of nothing. What evidence then does
-to an order is decided in `domain.order`.
+to an order is decided in `domain.truth`.
 """
 
 import re

@@ -93,7 +93,9 @@ def test_a_doubt_outlives_a_word_that_is_no_look_up(source: Source) -> None:
 
 def test_a_doubt_from_before_the_clock_was_set_back_can_be_answered() -> None:
     life = doubted()
-    life.after(-3600).lookup(Status.SUCCESS, note=NOTE)
+    life.after(-0.2).lookup(Status.SUCCESS, note=NOTE)
+    assert life.order.ask_since == life.now, "what was asked before it arose does not answer it"
+    life.after(40).lookup(Status.SUCCESS, note=NOTE)
     assert (life.order.ask_since, life.order.due_at) == (None, None)
 
 
@@ -138,3 +140,27 @@ def test_whoever_knows_the_token_has_seen_the_order() -> None:
     refused = life.after(1).reply(Status.FAILED, note="INSUFFICIENT_BALANCE - Dana")
     assert life.order.is_open
     assert not refused.tell
+
+
+def test_a_doubt_that_nobody_answers_is_told_to_the_operator() -> None:
+    life = doubted(Status.REFUNDED)
+    alerts = []
+    while life.now < LATER + 3600 * S:
+        assert life.order.due_at is not None
+        life.now = life.order.due_at
+        alerts.append(life.lookup(Silence.NO_ANSWER).alert)
+    assert set(alerts) == {
+        None,
+        "what was called back can not be looked up: the upstream does not answer",
+    }
+    assert alerts[0] is None
+    assert life.order.ask_since == LATER
+
+
+def test_a_word_that_a_look_up_confirmed_and_that_is_called_back_again_is_no_alert() -> None:
+    life = doubted(Status.REFUNDED)
+    life.after(1).callback(Status.REFUNDED)  # by the webhook, while the look-up is under way
+    change = life.after(1).lookup(Status.REFUNDED, asked_at=LATER + S - 1)
+    assert (change.tell, life.order.ask_since) == (True, LATER + S)
+    again = life.after(41).lookup(Status.REFUNDED)
+    assert (again.alert, again.tell, life.order.ask_since) == (None, False, None)

@@ -110,8 +110,7 @@ class Witness:
         assert order.sends == 0 or order.first_sent_at is not None
         assert order.sending or order.sends == 0 or order.send_ended_at is not None
         assert order.status in {Status.PENDING, Status.FAILED} or order.named
-        watched = order.status is Status.FAILED
-        assert order.is_open or watched or (order.due_at is None) == (order.ask_since is None)
+        assert order.ask_since is None or order.due_at is not None
         assert order.ask_since is None or order.due_at is not None
 
     def _check_words(self, before: Order, evidence: Evidence, change: Change) -> None:

@@ -11,7 +11,6 @@ nothing with the code's own. A cell says what becomes of the order:
     .            nothing; a look-up has answered what a final order waited for
     send         the next send begins
     watch        nothing; looked up again when the day's watch of a failed order says so
-    last         nothing; that watch got no answer, and asks again at the schedule's last pace
     unreachable  FAILED, UPSTREAM_UNREACHABLE
     expired      FAILED, EXPIRED
     !            behind any of these (or alone for `.`): the operator is alerted
@@ -119,27 +118,27 @@ TABLE = {
     "success": """
  reply     .       .       .       ?!      ?       ?!      .       .       .           .
  callback  .       .       .       ?!      ?       ?!      ?       ?       ?           ?
- lookup    !       !       !       =!      =!      =!      !       later   later       later
+ lookup    !       !       !       =!      =!      =!      !       later!  later!      later!
 """,
     "partial": """
  reply     ?!      .       .       ?!      ?       .       .       .       .           .
  callback  ?!      .       .       ?!      ?       .       ?       ?       ?           ?
- lookup    =!      !       !       =!      =!      !       !       later   later       later
+ lookup    =!      !       !       =!      =!      !       !       later!  later!      later!
 """,
     "failed": """
  reply     ?!      ?       ?       .       .       ?!      .       .       .           .
  callback  ?!      ?       ?       .       .       ?!      ?       ?       ?           ?
- lookup    =!      later!  later!  watch!  watch!  =!      watch!  later   later       later
+ lookup    =!      later!  later!  watch   watch!  =!      watch!  later!  later!      later!
 """,
     "failed, watched": """
  reply     ?!      ?       ?       .       .       ?!      .       .       .           .
  callback  ?!      ?       ?       .       .       ?!      ?       ?       ?           ?
- lookup    =!      later!  later!  watch   watch   =!      watch   last    last        last
+ lookup    =!      later!  later!  watch   watch   =!      watch   watch    watch        watch
 """,
     "refunded": """
  reply     !       .       .       .       .       !       .       .       .           .
  callback  !       .       .       .       .       !       ?       ?       ?           ?
- lookup    !       !       !       !       !       !       !       later   later       later
+ lookup    !       !       !       !       .       !       !       later!  later!      later!
 """,
     "success, no doubt": """
  reply     .       .       .       ?!      ?       ?!      .       .       .           .
@@ -247,8 +246,6 @@ def expected_due(before: Order, case: Case, act: str, change: Change) -> int | N
         return NOW
     if act == "watch":
         return NOW + {1: 240, 3: 2700}[before.lookups + 1] * S
-    if act == "last":
-        return NOW + 60 * S
     if change.order.final_at == NOW and change.order.status is Status.FAILED:
         return NOW + 60 * S  # the day's watch begins
     if act == "." and case.source is not Source.LOOKUP:

@@ -7,7 +7,7 @@ import pytest
 from gateway.domain.errors import Code, NotDone
 from gateway.domain.order import Silence, Source, Status, fail
 from gateway.domain.truth import apply, overrule
-from tests.domain.cases import NOTE, RULES, T0, Life, S, new_order, said, sent, uncertain
+from tests.domain.cases import NOTE, RULES, T0, Life, S, final, new_order, said, sent, uncertain
 
 DAY_S = 86_400
 
@@ -88,13 +88,14 @@ def test_one_that_the_upstream_is_at_is_followed_until_it_has_decided(how: str) 
     assert life.lookup(Status.SUCCESS, note=NOTE).tell
 
 
-def test_while_the_upstream_says_nothing_the_day_is_not_used_up() -> None:
-    life = failed_by("expired")
-    for _ in range(100):
-        life.now = life.order.due_at or 0
-        life.lookup(Silence.NO_ANSWER)
-        assert life.order.lookups == 0
-    assert len(looks_until_the_end(life, Silence.NOT_FOUND)) == 8
+def test_a_watch_that_ends_without_an_answer_is_told_to_the_operator() -> None:
+    life = failed_by("refused")
+    alerts = []
+    while life.order.due_at is not None:
+        life.now = life.order.due_at
+        alerts.append(life.lookup(Silence.NO_ANSWER).alert)
+    last = "whether it was bought after all is not known: the upstream did not answer"
+    assert alerts == [None] * 7 + [last]
 
 
 @pytest.mark.parametrize("how", HOWS)
@@ -178,6 +179,29 @@ def test_a_hint_is_a_reason_to_look_up_and_no_more() -> None:
     life = Life(uncertain(misses=2))
     change = life.after(1).callback(Silence.HINT)
     order = life.order
-    assert (order.due_at, order.ask_since) == (life.now, life.now)
+    assert (order.due_at, order.ask_since) == (life.now, None)
     assert (order.named, order.misses, order.status) == (False, 2, Status.PENDING)
     assert (change.tell, change.alert, change.send) == (False, None, False)
+
+
+@pytest.mark.parametrize("word", [Status.SUCCESS, Status.FAILED, Status.REFUNDED])
+def test_a_hint_about_a_final_order_is_looked_up_and_forgotten(word: Status) -> None:
+    life = Life(final(word), now=T0 + 3600 * S)
+    life.callback(Silence.HINT)
+    assert life.order.due_at == life.now
+    unheard = life.lookup(Silence.NO_ANSWER)
+    assert (unheard.alert, life.order.due_at) == (None, life.now + 240 * S)
+    change = life.after(240).lookup(word, note=NOTE)
+    assert (change.alert, change.tell) == (None, False)
+    assert (life.order.due_at is None) == (word is not Status.FAILED)
+
+
+# A process that may not send.
+
+
+def test_where_nothing_may_be_sent_a_miss_neither_sends_nor_fails() -> None:
+    life = Life(uncertain(misses=9), now=T0 + 100 * S)
+    evidence = said(Source.LOOKUP, Silence.NOT_FOUND, asked_at=life.now)
+    change = apply(life.order, evidence, life.now, replace(RULES, may_send=False))
+    assert (change.send, change.tell, change.order.is_open) == (False, False, True)
+    assert apply(change.order, evidence, life.now, RULES).send
