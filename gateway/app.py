@@ -43,6 +43,7 @@ from gateway.web.text import TextDialect
 log = get_logger(__name__)
 
 _COMMAND_S = 5.0  # a command that has the journal open is done by then
+_AT_REST_S = 2.5  # for what a command asks the upstream: `serve` waits for it, see above
 _LOOK_AGAIN_S = 0.1
 _LAST_WORDS_S = 2.0  # for look-ups and deliveries under way when the gateway goes down
 _LEASE_MARGIN_S = 30.0  # a send is not taken for dead while its own process may still journal it
@@ -168,7 +169,7 @@ class Gateway:
             clock,
             self.relay.bell.ring,
         )
-        self.timekeeper = Timekeeper(store, self.settlement, clock, self._wake)
+        self.timekeeper = Timekeeper(store, self.settlement, self.directory, clock, self._wake)
 
     def _wake(self) -> None:
         for worker in (self.recheck, self.relay, self.inbox):
@@ -229,14 +230,16 @@ class Gateway:
 
         Raises what `open_journal` raises.
         """
-        gateway = cls(settings, await open_journal(settings))
+        timeout_s = min(settings.upstream.timeout_s, _AT_REST_S)
+        hasty = settings.upstream.model_copy(update={"timeout_s": timeout_s})
+        journal = await open_journal(settings)
+        gateway = cls(settings.model_copy(update={"upstream": hasty}), journal)
         try:
             await gateway.directory.load()
-            # A command sees a moment; it never sends an order again, whatever it hears.
-            gateway.settlement.trust_clock_since(gateway._clock())
+            gateway.settlement.begin_no_send()  # whatever a look-up says
             yield gateway
         finally:
-            await gateway.recheck.finish(settings.upstream.timeout_s)
+            await gateway.recheck.finish(timeout_s)
             await gateway._close()
 
     def reload(self, settings: Settings) -> None:
@@ -269,6 +272,7 @@ class Gateway:
         Done within `server.reply_timeout_s` + 5 s (contract §12).
         """
         self.gate.draining = True
+        self.settlement.begin_no_send()
         log.info("gateway.draining")
         self.public.stop_accepting()
         await self._finish_work()

@@ -163,6 +163,13 @@ def apply(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:
     return replace(change, order=order, alert=alert)
 
 
+def is_worth_asking(order: Order, word: str) -> bool:
+    """Whether a word that nobody vouches for is a reason to look an order up."""
+    if order.is_open or word not in Status.__members__:
+        return word != order.status
+    return Act.ASK in TABLE[STATES[order.status]][Status(word)].heard
+
+
 def overrule(order: Order, status: Status, note: str, now: int) -> Change:
     """Return what an operator's own decision makes of an order that is open.
 

@@ -10,7 +10,9 @@ from dataclasses import replace
 from enum import StrEnum
 
 from gateway.clock import Clock
+from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Evidence, Order, Silence, Source
+from gateway.domain.truth import is_worth_asking
 from gateway.flow.directory import Directory
 from gateway.flow.settlement import Settlement
 from gateway.flow.worker import Bell, passed, run_forever
@@ -23,7 +25,9 @@ from gateway.store import Form, Store, WaitingCallback
 
 log = get_logger(__name__)
 
-MAX_KEPT_HINTS = 10_000  # a row of some 100 bytes each: who proved nothing fills no disk
+# Of callbacks without a token, by form: who proved nothing, and a reseller who knows the upstream
+# key and signs what he likes, fill no disk. A hint takes some 100 bytes, a body up to 64 KiB.
+MAX_KEPT = {Form.HINT: 10_000, Form.JSON: 1_000}
 _EVERY_S = 5.0
 # A kept callback is tried again after a minute, then after as long as it has waited, at most after
 # a quarter of an hour: an order that turns up is looked up by itself meanwhile.
@@ -59,7 +63,7 @@ class Inbox:
         self._settlement = settlement
         self._directory = directory
         self._clock = clock
-        self._hints: int | None = None  # kept ones, at least; counted anew at the limit
+        self._kept: dict[Form, int] = {}  # at least so many; counted anew at the limit
 
     async def receive(self, upstream_trx_id: str, raw_query: str) -> Taken:
         """Take in a query that came with an order's own token.
@@ -109,6 +113,7 @@ class Inbox:
             reseller = self._directory.by_code(name.partition("-")[0])
             if reseller is None or not self._is_signed(body, reseller.account):
                 return Taken.UNSIGNED
+            return await self._keep_few(name, Form.JSON, body.to_text())
         return await self._keep(name, Form.JSON, body.to_text())
 
     async def receive_hint(self, raw_query: str, *, keep: bool) -> Taken:
@@ -124,20 +129,24 @@ class Inbox:
         if name is not None and self._directory.by_code(name.partition("-")[0]) is not None:
             order = await self._order(name)
             if order is None:
-                return await self._keep_hint(name, hint.word) if keep else Taken.NOBODYS
+                if not keep:
+                    return Taken.NOBODYS
+                return await self._keep_few(name, Form.HINT, hint.word)
         elif hint.invoice_number is not None:
             order = await self._store.order_by_invoice(hint.invoice_number, None)
         else:
             order = None
         return Taken.NOBODYS if order is None else await self._hear_hint(order, hint.word)
 
-    async def _keep_hint(self, name: str, word: str) -> Taken:
-        if self._hints is None or self._hints >= MAX_KEPT_HINTS:
-            self._hints = await self._store.count_waiting_callbacks(Form.HINT)
-        if self._hints >= MAX_KEPT_HINTS:
+    async def _keep_few(self, name: str, form: Form, text: str) -> Taken:
+        """Keep a callback that came without its order's token, while there is room."""
+        most = MAX_KEPT[form]
+        if self._kept.get(form, most) >= most:
+            self._kept[form] = await self._store.count_waiting_callbacks(form)
+        if self._kept[form] >= most:
             return Taken.FULL
-        self._hints += 1
-        return await self._keep(name, Form.HINT, word)
+        self._kept[form] += 1
+        return await self._keep(name, form, text)
 
     async def _keep(self, name: str, form: Form, text: str) -> Taken:
         await self._store.keep_callback(name, form, text, self._clock())
@@ -165,7 +174,7 @@ class Inbox:
 
     async def _hear_hint(self, order: Order, word: str) -> Taken:
         """Let an order be looked up, unless the hint says what is known."""
-        if word == order.status:
+        if not is_worth_asking(order, word):
             return Taken.STORED
         evidence = Evidence(source=Source.CALLBACK, verdict=Silence.HINT)
         status = "something else" if word == UNKNOWN_WORD else word
@@ -188,7 +197,13 @@ class Inbox:
         """Try what is due once more; True when there may be more."""
         waiting = await self._store.waiting_callbacks(self._clock(), _BATCH)
         for kept in waiting:
-            await self._try_again(kept)
+            try:
+                await self._try_again(kept)
+            except JournalUnavailable:
+                raise
+            except Exception:  # one that can not be taken stops no other
+                log.exception("callback.stuck", upstream_trx_id=kept.upstream_trx_id)
+                await self._store.put_off_callback(kept.id, self._clock() + _TRY_AGAIN_AT_MOST_MS)
         return len(waiting) == _BATCH
 
     async def _try_again(self, kept: WaitingCallback) -> None:

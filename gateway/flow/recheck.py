@@ -13,7 +13,6 @@ from aiolimiter import AsyncLimiter
 from gateway.clients.upstream import CallError, UpstreamClient
 from gateway.clock import Clock
 from gateway.domain.backoff import MS_PER_S
-from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import (
     LOOK_UP_GAP_MS,
     Evidence,
@@ -33,6 +32,7 @@ from gateway.store import Store
 # orders, above all after a night in which everything came to be open.
 MAX_LOOKUPS = 16
 LOOK_UPS_PER_S = 100
+MAX_WATCHED = 8  # of these at most about orders that are final: nobody waits for them
 _EVERY_S = 0.5
 _INTERRUPTED = "the process that sent it ended before an answer"
 
@@ -69,6 +69,7 @@ class Recheck:
         self._asking: dict[int, asyncio.Task[Found]] = {}
         self._asked_at: dict[int, int] = {}  # by order, what the journal has been told just now
         self._working: set[int] = set()  # those of the worker; panels that ask do not count
+        self._watching: set[int] = set()  # those of them that are about final orders
         self._pace = AsyncLimiter(LOOK_UPS_PER_S, 1)
 
     async def look_up(self, order: Order) -> Order:
@@ -93,6 +94,8 @@ class Recheck:
         """
         if self._was_just_asked(order):
             await asyncio.sleep(LOOK_UP_GAP_MS / MS_PER_S)
+        if order.sending and not self._settlement.rules.may_send:
+            order = await self._interrupt(order)  # no gateway runs, so nobody is sending it
         return await asyncio.shield(self._asking.get(order.id) or self._begin(order))
 
     def _begin(self, order: Order) -> "asyncio.Task[Found]":
@@ -117,8 +120,8 @@ class Recheck:
         evidence, said = await self._hear(order)
         try:
             change = await self._settlement.settle(order.id, evidence, said)
-        except JournalUnavailable:
-            # The order stays due; the upstream is not asked about it in a rush.
+        except Exception:
+            # The order stays due, whatever it was; the upstream is not asked about it in a rush.
             await asyncio.sleep(AFTER_TROUBLE_S)
             raise
         self._note_asked(order.id)
@@ -127,7 +130,7 @@ class Recheck:
         return Found(change.order, said)
 
     async def _hear(self, order: Order) -> tuple[Evidence, str]:
-        asked_at = self._clock()
+        asked_at, clock_since = self._clock(), self._settlement.rules.clock_since
         key = self._directory.upstream_key(order.account)
         if key is None:
             return _silence("the order's upstream key is not known")
@@ -137,6 +140,8 @@ class Recheck:
             )
         except CallError as error:
             return _silence(error.reason)
+        if self._settlement.rules.clock_since != clock_since:
+            return _silence("the clock was set while it was asked")
         evidence = read_lookup_reply(reply, order.upstream_trx_id, asked_at)
         said = reply.describe()
         if isinstance(evidence.verdict, Status):
@@ -148,12 +153,13 @@ class Recheck:
         await run_forever(self.step, self.bell, every_s=_EVERY_S)
 
     async def step(self) -> bool:
-        """Begin what is due and fits; True when there was something."""
+        """Begin what is due and fits. Always False: what ends rings the bell."""
         room = MAX_LOOKUPS - len(self._working)
         if room <= 0 or not self._pace.has_capacity(room):
             return False
         skip = self._submission.in_flight | self._asking.keys()
-        due = await self._store.due_orders(self._clock(), room, skip)
+        watched = MAX_WATCHED - len(self._watching)
+        due = await self._store.due_orders(self._clock(), room, skip, watched=watched)
         for order in due:
             await self._pace.acquire()  # there is room for each of them, so this does not wait
             await self._look_at(order)
@@ -161,20 +167,22 @@ class Recheck:
 
     async def _look_at(self, order: Order) -> None:
         if order.sending:
-            evidence = Evidence(
-                source=Source.REPLY, verdict=Silence.NO_ANSWER, reason=_INTERRUPTED
-            )
-            order = (await self._settlement.settle(order.id, evidence, _INTERRUPTED)).order
+            order = await self._interrupt(order)
         if order.id in self._asking or order.due_at is None:
             return  # a panel asked meanwhile, or there is nothing left to ask
-        asking = self._tasks.start(self._ask(order))
-        self._asking[order.id] = asking
         self._working.add(order.id)
-        asking.add_done_callback(lambda _: self._done(order.id))
+        if not order.is_open and order.ask_since is None:
+            self._watching.add(order.id)
+        self._begin(order).add_done_callback(lambda _: self._done(order.id))
+
+    async def _interrupt(self, order: Order) -> Order:
+        """Settle a send whose process died before its answer."""
+        evidence = Evidence(source=Source.REPLY, verdict=Silence.NO_ANSWER, reason=_INTERRUPTED)
+        return (await self._settlement.settle(order.id, evidence, _INTERRUPTED)).order
 
     def _done(self, order_id: int) -> None:
-        self._asking.pop(order_id, None)
         self._working.discard(order_id)
+        self._watching.discard(order_id)
         self.bell.ring()
 
     async def finish(self, within_s: float) -> None:

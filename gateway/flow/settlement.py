@@ -28,8 +28,9 @@ _KINDS = {Source.REPLY: "answered", Source.CALLBACK: "called_back", Source.LOOKU
 
 
 def _may_be_said_often(before: Order, evidence: Evidence) -> bool:
-    """Whether somebody else decides how often this is heard: who calls back, or has us ask."""
-    return evidence.source is Source.CALLBACK or not before.is_open
+    """Whether others decide how often this is heard: who calls back, or does not answer."""
+    silent = evidence.source is Source.LOOKUP and evidence.verdict is Silence.NO_ANSWER
+    return evidence.source is Source.CALLBACK or silent or not before.is_open
 
 
 def _is_news(before: Order, change: Change, evidence: Evidence) -> bool:
@@ -89,7 +90,12 @@ class Settlement:
 
     def follow(self, rules: Rules) -> None:
         """Decide by these times from now on."""
-        self.rules = replace(rules, clock_since=self.rules.clock_since)
+        mine = self.rules
+        self.rules = replace(rules, clock_since=mine.clock_since, may_send=mine.may_send)
+
+    def begin_no_send(self) -> None:
+        """Let no look-up begin a send any more: this process ends soon."""
+        self.rules = replace(self.rules, may_send=False)
 
     def trust_clock_since(self, now: int) -> None:
         """Let time that passed before this moment, Unix milliseconds, measure nothing."""
@@ -224,6 +230,11 @@ class Settlement:
         begun_at = current.first_sent_at or 0
         in_time = self._clock() < begun_at + self.rules.expire_s * MS_PER_S
         return current.is_open and not current.named and in_time
+
+    def time_left_s(self, order: Order) -> float:
+        """Return how long a further send of an order may still leave, seconds (T6)."""
+        begun_at = order.first_sent_at or 0
+        return begun_at / MS_PER_S + self.rules.expire_s - self._clock() / MS_PER_S
 
     async def _now(self, order: Order) -> Order:
         """Return an order as it is now, however long the journal is away (T14)."""

@@ -97,17 +97,26 @@ class Submission:
         callback_url = f"{self._manner.public_url}/callback/{token}"
         path = order_path(order, key, callback_url)
         try:
-            reply = await self._connect_and_send(path, (key, token))
+            reply = await self._connect_and_send(path, (key, token), self._patience_s(order))
         except Unsent as error:
             return _silence(Silence.UNSENT, error.reason)
         except NoAnswer as error:
             return _silence(Silence.NO_ANSWER, error.reason)
         return *read_order_reply(reply, order), reply.describe()
 
-    async def _connect_and_send(self, path: str, secrets: tuple[str, ...]) -> Reply:
-        """Send once; only what never left is tried again, for `unreachable_s` in all."""
+    def _patience_s(self, order: Order) -> float:
+        """Return how long to try a send that does not leave; a further one not beyond T6."""
+        unreachable_s = self._manner.unreachable_s
+        if order.sends == 1:
+            return unreachable_s
+        return max(0.0, min(unreachable_s, self._settlement.time_left_s(order)))
+
+    async def _connect_and_send(
+        self, path: str, secrets: tuple[str, ...], patience_s: float
+    ) -> Reply:
+        """Send once; only what never left is tried again, for `patience_s` in all."""
         loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + self._manner.unreachable_s
+        give_up_at = loop.time() + patience_s
         pause_s = _FIRST_PAUSE_S
         while True:
             try:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 from gateway.clock import SteadyClock
 from gateway.domain.backoff import MS_PER_S
+from gateway.domain.errors import JournalUnavailable
+from gateway.flow.directory import Directory
 from gateway.flow.settlement import Settlement
 from gateway.flow.worker import Bell, run_forever
 from gateway.log import get_logger
@@ -31,19 +33,25 @@ class Timekeeper:
     Args:
         store: the journal.
         settlement: is told since when time can be trusted.
+        directory: its keys end at a date, too.
         clock: the gateway's.
         wake: called when dates were moved.
     """
 
     def __init__(
-        self, store: Store, settlement: Settlement, clock: SteadyClock, wake: Callable[[], None]
+        self,
+        store: Store,
+        settlement: Settlement,
+        directory: Directory,
+        clock: SteadyClock,
+        wake: Callable[[], None],
     ) -> None:
         self.bell = Bell()
         self._store = store
         self._settlement = settlement
+        self._directory = directory
         self._clock = clock
         self._wake = wake
-        self._move_by = 0  # milliseconds that the journal's dates are still to be moved by
         self._noted_at = 0
 
     async def begin(self) -> None:
@@ -52,35 +60,49 @@ class Timekeeper:
         Raises:
             JournalUnavailable: the journal can not be read or written.
         """
+        self._clock.look()
         now = self._clock()
         self._settlement.trust_clock_since(now)
         noted_at = await self._store.noted_time()
         if noted_at is not None and noted_at > now + TOLERATED_MS:
-            self._move_by = now - noted_at
-        await self.step()
+            await self._move(now - noted_at)
+        await self._note()
 
     async def run(self) -> None:
         """Look at the clock, for ever."""
         await run_forever(self.step, self.bell, every_s=_EVERY_S)
 
     async def step(self) -> bool:
-        """Look once; dates that could not be moved are moved the next time. Always False."""
+        """Look once. Always False.
+
+        Raises:
+            JournalUnavailable: the clock was set, and dates can not be moved now: until they can,
+                time goes on as it did.
+        """
         set_by = self._clock.look()
-        now = self._clock()
         if abs(set_by) > TOLERATED_MS:
-            self._settlement.trust_clock_since(now)
-            self._move_by += set_by
-        if self._move_by:
-            await self._move(now)
+            # The dates are moved before anything that is written in the new time: what asks the
+            # journal first is written first.
+            self._settlement.trust_clock_since(self._clock())
+            try:
+                await self._move(set_by)
+            except JournalUnavailable:
+                self._clock.turn(-set_by)
+                self._settlement.trust_clock_since(self._clock())
+                raise
+        await self._note()
+        return False
+
+    async def _note(self) -> None:
+        now = self._clock()
         if not 0 <= now - self._noted_at < _NOTED_EVERY_MS:
             await self._store.note_time(now)
             self._noted_at = now
-        return False
 
-    async def _move(self, now: int) -> None:
-        by, direction = self._move_by, "ahead" if self._move_by > 0 else "back"
-        text = f"the clock was set {direction} by {abs(by) / MS_PER_S:.0f} s; dates moved with it"
-        moved = await self._store.move_times(by, Entry(now, "alert", text))
-        self._move_by -= by
+    async def _move(self, by: int) -> None:
+        direction, seconds = "ahead" if by > 0 else "back", abs(by) / MS_PER_S
+        text = f"the clock was set {direction} by {seconds:.1f} s; dates moved with it"
+        moved = await self._store.move_times(by, Entry(self._clock(), "alert", text))
+        await self._directory.load()
         log.warning("clock.set", seconds=by / MS_PER_S, moved=moved)
         self._wake()

@@ -73,8 +73,10 @@ class Tasks:
 
     async def finish(self, within_s: float) -> None:
         """Wait for what is running, at most this long, and cancel the rest."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=within_s)
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + within_s
+        while self._tasks and (left_s := give_up_at - loop.time()) > 0:
+            await asyncio.wait(self._tasks, timeout=left_s)  # one may begin another
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:

@@ -234,11 +234,13 @@ class Store(Protocol):
         """List orders, newest first."""
         ...
 
-    async def due_orders(self, now: int, limit: int, skip: Collection[int]) -> list[Order]:
+    async def due_orders(
+        self, now: int, limit: int, skip: Collection[int], *, watched: int | None = None
+    ) -> list[Order]:
         """List orders that are due, without those in `skip`.
 
         Those come first that somebody waits for, the longest due first; then those that are final
-        and merely watched.
+        and merely watched, at most `watched` of them.
         """
         ...
 
@@ -255,7 +257,7 @@ class Store(Protocol):
 
         Args:
             by: milliseconds; what the clock was set ahead by.
-            alert: what the operator must know.
+            alert: what the operator must know; its time is written down, as by `note_time`.
 
         Returns:
             How many orders and deliveries were moved.
@@ -268,10 +270,6 @@ class Store(Protocol):
 
     async def noted_time(self) -> int | None:
         """Return the time that was last written down, Unix milliseconds."""
-        ...
-
-    async def raise_alert(self, alert: Entry) -> bool:
-        """Raise an alert that is about no order; returns whether it is new."""
         ...
 
     async def alerts(self, *, with_acked: bool = False, limit: int = 50) -> list[Alert]:

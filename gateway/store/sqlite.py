@@ -55,9 +55,9 @@ from gateway.store.sqlite_write import (
     change_order,
     marks,
     move_times,
+    note_time,
     place,
     put_reseller,
-    raise_alert,
     resend_delivery,
     see_saldo,
 )
@@ -219,13 +219,18 @@ class SqliteStore:
             lambda connection: [order_from(row) for row in connection.execute(sql, values)]
         )
 
-    async def due_orders(self, now: int, limit: int, skip: Collection[int]) -> list[Order]:
+    async def due_orders(
+        self, now: int, limit: int, skip: Collection[int], *, watched: int | None = None
+    ) -> list[Order]:
         due = f"due_at <= ? AND id NOT IN {_LIST} ORDER BY due_at, id LIMIT ?"
 
         def work(connection: sqlite3.Connection) -> list[Order]:
             found: list[Order] = []
             for who in (_WAITED_FOR, _WATCHED):  # each has an index of its own
-                values = (now, _list(skip), limit - len(found))
+                room = limit - len(found)
+                if who is _WATCHED and watched is not None:
+                    room = min(room, watched)
+                values = (now, _list(skip), room)
                 rows = connection.execute(f"{SELECT_ORDER} WHERE {who} AND {due}", values)
                 found += [order_from(row) for row in rows]
             return found
@@ -244,19 +249,11 @@ class SqliteStore:
         return await self._write(lambda connection: move_times(connection, by, alert))
 
     async def note_time(self, now: int) -> None:
-        sql = (
-            "INSERT INTO meta (key, value) VALUES ('time', ?)"
-            " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-        )
-        value = str(now).encode()
-        await self._write(lambda connection: connection.execute(sql, (value,)).rowcount)
+        await self._write(lambda connection: note_time(connection, now))
 
     async def noted_time(self) -> int | None:
         value = await self.meta("time")
         return None if value is None else int(value)
-
-    async def raise_alert(self, alert: Entry) -> bool:
-        return await self._write(lambda connection: raise_alert(connection, None, alert))
 
     async def alerts(self, *, with_acked: bool = False, limit: int = 50) -> list[Alert]:
         where = "" if with_acked else "WHERE acked_at IS NULL"

@@ -77,7 +77,7 @@ def _write_around(connection: sqlite3.Connection, record: Record) -> Record:
         _add_delivery(connection, record)
     if record.saldo is not None and order.account is not None:
         see_saldo(connection, order.account, record.saldo)
-    if record.alert is not None and not raise_alert(connection, order.id, record.alert):
+    if record.alert is not None and not _raise_alert(connection, order.id, record.alert):
         record = replace(record, alert=None)
     return record
 
@@ -94,7 +94,7 @@ def _add_entries(connection: sqlite3.Connection, order_id: int, entries: Sequenc
         connection.execute(ADD_ENTRY, (order_id, entry.at, entry.kind, entry.text))
 
 
-def raise_alert(connection: sqlite3.Connection, order_id: int | None, alert: Entry) -> bool:
+def _raise_alert(connection: sqlite3.Connection, order_id: int | None, alert: Entry) -> bool:
     """Raise an alert, and note it in its order's timeline; False where it was raised before."""
     sql = "INSERT INTO alerts (order_id, text, raised_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
     is_new = connection.execute(sql, (order_id, alert.text, alert.at)).rowcount > 0
@@ -128,7 +128,7 @@ def change_delivery(
     record = decide(_read_delivery(connection, delivery_id))
     _write_delivery(connection, record.delivery, record.entry)
     order_id = record.delivery.order_id
-    if record.alert is not None and not raise_alert(connection, order_id, record.alert):
+    if record.alert is not None and not _raise_alert(connection, order_id, record.alert):
         record = replace(record, alert=None)
     return record
 
@@ -177,8 +177,19 @@ def move_times(connection: sqlite3.Connection, by: int, alert: Entry) -> int:
         "UPDATE waiting_callbacks SET next_at = next_at + ?1, received_at = received_at + ?1",
         (by,),
     )
-    raise_alert(connection, None, alert)
+    connection.execute("UPDATE reseller_keys SET ends_at = ends_at + ?", (by,))
+    _raise_alert(connection, None, alert)
+    note_time(connection, alert.at)  # in this very transaction: no date is moved twice
     return orders.rowcount + deliveries.rowcount
+
+
+def note_time(connection: sqlite3.Connection, now: int) -> None:
+    """Write down what time it is, Unix milliseconds."""
+    sql = (
+        "INSERT INTO meta (key, value) VALUES ('time', ?)"
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+    )
+    connection.execute(sql, (str(now).encode(),))
 
 
 def see_saldo(connection: sqlite3.Connection, account: str, saldo: int) -> None:

@@ -94,7 +94,8 @@ def test_a_doubt_outlives_a_word_that_is_no_look_up(source: Source) -> None:
 def test_a_doubt_from_before_the_clock_was_set_back_can_be_answered() -> None:
     life = doubted()
     life.after(-0.2).lookup(Status.SUCCESS, note=NOTE)
-    assert life.order.ask_since == life.now, "what was asked before it arose does not answer it"
+    waiting_since = life.order.ask_since
+    assert waiting_since == life.now, "what was asked before it arose does not answer it"
     life.after(40).lookup(Status.SUCCESS, note=NOTE)
     assert (life.order.ask_since, life.order.due_at) == (None, None)
 

@@ -49,10 +49,14 @@ async def test_an_alert_that_an_operator_took_note_of_is_not_raised_again(store:
     assert len(await store.alerts(with_acked=True, limit=1)) == 1
 
 
-async def test_an_alert_may_be_about_no_order(store: Store) -> None:
-    assert await store.raise_alert(Entry(T0, "alert", "the clock was set"))
+async def test_an_alert_about_no_order_is_raised_once_until_it_is_noted(store: Store) -> None:
+    for at in (T0, T0 + 1):
+        await store.move_times(5, Entry(at, "alert", "the clock was set"))
     (alert,) = await store.alerts()
     assert (alert.order, alert.text) == (None, "the clock was set")
+    await store.ack_alerts(None, T0 + 2)
+    await store.move_times(5, Entry(T0 + 3, "alert", "the clock was set"))
+    assert len(await store.alerts()) == 1
 
 
 async def test_a_delivery_s_alert_is_written_with_it(store: Store) -> None:
@@ -108,6 +112,7 @@ async def test_who_is_waited_for_comes_before_who_is_watched(store: Store) -> No
     assert await due(9) == ["3", "2", "1"]
     assert await due(2) == ["3", "2"]
     assert await due(2, open_.id) == ["3", "1"]
+    assert [o.trx_id for o in await store.due_orders(T0 + 9, 9, set(), watched=0)] == ["3", "2"]
     assert await due(9, failed.id, doubted.id) == ["2"]
 
 
@@ -131,6 +136,7 @@ async def test_what_is_still_to_come_moves_with_the_clock(store: Store) -> None:
     assert told.next_at == T0 - YEAR
     assert len(await store.waiting_callbacks(T0 - YEAR, 9)) == 1
     assert [a.text for a in await store.alerts()] == ["the clock was set"]
+    assert await store.noted_time() == T0 - YEAR, "in the same transaction: never moved twice"
 
 
 async def test_the_time_is_noted(store: Store) -> None:

@@ -214,7 +214,7 @@ async def test_where_anybody_may_call_nothing_unknown_is_kept(
 
 
 async def test_no_more_than_so_many_are_kept(calm: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "MAX_KEPT_HINTS", 20)
+    monkeypatch.setitem(inbox.MAX_KEPT, Form.HINT, 20)
     codes = [await hint(calm, trx_id=f"toko-T{n}") for n in range(30)]
     assert codes == [200] * 20 + [503] * 10
     assert await kept(calm) == 20
@@ -236,7 +236,7 @@ async def test_no_more_than_so_many_are_kept(calm: House, monkeypatch: pytest.Mo
 async def test_the_same_hint_again_takes_no_room(
     calm: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "MAX_KEPT_HINTS", 5)
+    monkeypatch.setitem(inbox.MAX_KEPT, Form.HINT, 5)
     for _ in range(50):
         assert await hint(calm) == 200
     assert await kept(calm) == 1
