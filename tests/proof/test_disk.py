@@ -103,7 +103,7 @@ async def test_a_disk_that_fails_makes_nobody_lie_and_is_got_over(
     record_property("starts that ended with an error", ended)
     record_property("lies and losses by a failing disk", len(wrong))
     assert wrong == []
-    assert refused
+    assert refused or not lasting, "a lasting one is met by every order"
 
 
 # a commit in doubt
