@@ -34,7 +34,7 @@ class Entry:
     Attributes:
         at: Unix milliseconds.
         kind: what happened: asked, sending, answered, called_back, looked_up, decided, alert,
-            told, not_told, resent.
+            told, not_told, resent, overruled.
         text: what was said or done, without secrets.
     """
 

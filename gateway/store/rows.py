@@ -1,7 +1,7 @@
 """Rows to values and back, the same for every backend. Only the shape of columns is known here."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -45,6 +45,11 @@ RESELLER_COLUMNS = (
 KEY_COLUMNS = ("hash", "sealed", "hint", "created_at", "ends_at")
 
 Row = Sequence[Any]
+
+
+def as_list(values: Collection[int] | Collection[str]) -> str:
+    """Return values as the one parameter of a statement that a whole list is: JSON."""
+    return json.dumps(list(values))
 
 
 def order_from(row: Row) -> Order:

@@ -8,7 +8,6 @@ Only this package imports this module; its SQL is the only SQL of SQLite.
 """
 
 import errno
-import json
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
@@ -43,6 +42,7 @@ from gateway.store.migrate import check_sqlite, migrate_sqlite
 from gateway.store.rows import (
     KEY_COLUMNS,
     RESELLER_COLUMNS,
+    as_list,
     delivery_from,
     order_from,
     reseller_from,
@@ -70,10 +70,6 @@ _WATCHED = "final_at IS NOT NULL AND ask_since IS NULL"
 
 # One parameter for a whole list: their number in a statement has a limit.
 _LIST = "(SELECT value FROM json_each(?))"
-
-
-def _list(values: Collection[int] | Collection[str]) -> str:
-    return json.dumps(list(values))
 
 
 async def open_sqlite(path: Path) -> "SqliteStore":
@@ -230,7 +226,7 @@ class SqliteStore:
                 room = limit - len(found)
                 if who is _WATCHED and watched is not None:
                     room = min(room, watched)
-                values = (now, _list(skip), room)
+                values = (now, as_list(skip), room)
                 rows = connection.execute(f"{SELECT_ORDER} WHERE {who} AND {due}", values)
                 found += [order_from(row) for row in rows]
             return found
@@ -273,7 +269,7 @@ class SqliteStore:
     async def ack_alerts(self, ids: Collection[int] | None, now: int) -> list[int]:
         which = "" if ids is None else f" AND id IN {_LIST}"
         sql = f"UPDATE alerts SET acked_at = ? WHERE acked_at IS NULL{which} RETURNING id"
-        values = (now,) if ids is None else (now, _list(ids))
+        values = (now,) if ids is None else (now, as_list(ids))
         return await self._write(
             lambda connection: sorted(row[0] for row in connection.execute(sql, values).fetchall())
         )

@@ -4,14 +4,12 @@ Plain functions of a connection. Here stands what a long outbox must not make sl
 about a single delivery is in `sqlite_write`.
 """
 
-import json
 import sqlite3
-from collections.abc import Collection
 from dataclasses import asdict
 
 from gateway.domain.delivery import Delivery
 from gateway.store import Busy, DeliveryFilter, Entry, Resent
-from gateway.store.rows import DELIVERY_COLUMNS, delivery_from
+from gateway.store.rows import DELIVERY_COLUMNS, as_list, delivery_from
 from gateway.store.sqlite_write import ADD_ENTRY
 
 _COLUMNS = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
@@ -71,10 +69,6 @@ _MAKE_DUE = (
 )
 
 
-def _list(values: Collection[int] | Collection[str]) -> str:
-    return json.dumps(list(values))
-
-
 def due_deliveries(
     connection: sqlite3.Connection, now: int, limit: int, busy: Busy
 ) -> list[Delivery]:
@@ -83,10 +77,10 @@ def due_deliveries(
         "now": now,
         "limit": limit,
         "of_each": busy.of_each,
-        "orders": _list(busy.orders),
-        "hosts": _list(busy.hosts),
-        "resellers": _list(busy.resellers),
-        "pairs": _list([f"{reseller} {host}" for reseller, host in busy.pairs]),
+        "orders": as_list(busy.orders),
+        "hosts": as_list(busy.hosts),
+        "resellers": as_list(busy.resellers),
+        "pairs": as_list([f"{reseller} {host}" for reseller, host in busy.pairs]),
     }
     (count,) = connection.execute(_COUNT, {"now": now, "limit": limit}).fetchone()
     sql = _IN_ORDER if count <= limit else _BY_PAIR

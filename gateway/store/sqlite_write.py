@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gateway.domain.delivery import Delivery, DeliveryState
+from gateway.domain.delivery import Delivery, DeliveryState, Message
 from gateway.domain.order import Order
 from gateway.store import DeliveryRecord, Entry, Record, ResellerRow
 from gateway.store.rows import (
@@ -74,7 +74,7 @@ def _write_around(connection: sqlite3.Connection, record: Record) -> Record:
     if not (record.once and _is_said(connection, order.id, record.entries)):
         _add_entries(connection, order.id, record.entries)
     if record.message is not None:
-        _add_delivery(connection, record)
+        _add_delivery(connection, order, record.message, record.tell_at)
     if record.saldo is not None and order.account is not None:
         see_saldo(connection, order.account, record.saldo)
     if record.alert is not None and not _raise_alert(connection, order.id, record.alert):
@@ -103,17 +103,18 @@ def _raise_alert(connection: sqlite3.Connection, order_id: int | None, alert: En
     return is_new
 
 
-def _add_delivery(connection: sqlite3.Connection, record: Record) -> None:
-    order, message = record.order, record.message
+def _add_delivery(
+    connection: sqlite3.Connection, order: Order, message: Message, tell_at: int
+) -> None:
+    """Put a message into the outbox, in the place of what was not told yet."""
     connection.execute(
         "UPDATE deliveries SET state = 'superseded', next_at = NULL"
         " WHERE order_id = ? AND state = 'due'",
         (order.id,),
     )
-    if message is not None:
-        told = (message.status, message.method, message.url, message.host)
-        values = (order.id, order.reseller, *told, record.tell_at, record.tell_at)
-        connection.execute(_ADD_DELIVERY, values)
+    told = (message.status, message.method, message.url, message.host)
+    values = (order.id, order.reseller, *told, tell_at, tell_at)
+    connection.execute(_ADD_DELIVERY, values)
 
 
 def _read_delivery(connection: sqlite3.Connection, delivery_id: int) -> Delivery:
