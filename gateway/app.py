@@ -14,6 +14,7 @@ from gateway.clients.reseller import ResellerClient
 from gateway.clients.upstream import UpstreamClient
 from gateway.clock import SteadyClock
 from gateway.config import Settings
+from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Rules
 from gateway.flow.account import Account
 from gateway.flow.desk import Desk
@@ -236,7 +237,9 @@ class Gateway:
         gateway = cls(settings.model_copy(update={"upstream": hasty}), journal)
         try:
             await gateway.directory.load()
-            gateway.settlement.begin_no_send()  # whatever a look-up says
+            # A command sees a moment: it neither sends an order again nor gives one up.
+            gateway.settlement.begin_no_send()
+            gateway.settlement.trust_clock_since(gateway._clock())
             yield gateway
         finally:
             await gateway.recheck.finish(timeout_s)
@@ -280,9 +283,8 @@ class Gateway:
         log.info("gateway.stopped")
 
     async def _close(self) -> None:
+        await self._close_desk()
         closing: list[Callable[[], Awaitable[None]]] = [self.public.close, self.admin.close]
-        if self.control is not None:
-            closing.append(self.control.close)
         closing += [self._upstream.close, self._panels.close, self.store.close]
         for close in closing:
             with contextlib.suppress(OSError):
@@ -292,12 +294,25 @@ class Gateway:
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
+        loop, within_s = asyncio.get_running_loop(), self.settings.server.reply_timeout_s
+        until = loop.time() + within_s
         await asyncio.gather(
-            self.intake.finish(self.settings.server.reply_timeout_s),
-            self.account.finish(self.settings.server.reply_timeout_s),
-            self.recheck.finish(self.settings.server.reply_timeout_s),
+            self.intake.finish(within_s),
+            self.account.finish(within_s),
             self.relay.finish(_LAST_WORDS_S),
+            self._close_desk(),
         )
+        # The last, for an order or a command on its way may have begun a look-up.
+        await self.recheck.finish(max(0.0, until - loop.time()))
+
+    async def _close_desk(self) -> None:
+        """Take no more commands; one that comes now waits for the journal to be free."""
+        if self.control is None:
+            return
+        with contextlib.suppress(JournalUnavailable):
+            self.store.announce({})
+        with contextlib.suppress(OSError):
+            await self.control.close()
 
 
 # A listener is reached by these, whichever of them it was told to listen on.

@@ -100,8 +100,9 @@ def _found(row: dict[str, Any]) -> str:
 @json_option
 @config_option
 def settle(name: str, config: Path | None, *, as_json: bool, **decision: Any) -> None:
-    """Decide an order that is open, by your own word; its panel is told at once.
+    """Decide an order that is open, by your own word; its panel is told as soon as a gateway runs.
 
+    Let nothing fail that `order recheck` still shows as PENDING: it may be bought yet.
     What the upstream says later is still heard: an order that you let fail is looked up for a day,
     and corrected if it was bought after all. A final order is not decided again; `order recheck`
     asks the upstream about it.

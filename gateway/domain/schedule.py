@@ -53,11 +53,12 @@ def without_doubt(
     if evidence.source is not Source.LOOKUP or not answers(evidence) or before.ask_since is None:
         return order
     since = min(before.ask_since, now)
+    settled = replace(order, ask_since=None, lookups=order.lookups if order.is_open else 0)
     if order.status is not before.status and evidence.asked_at > since:
-        return replace(order, ask_since=None)
+        return settled
     patience_s = rules.expire_s if evidence.verdict is Silence.NOT_FOUND else rules.settle_s
     settled_at = max(since, rules.clock_since) + round(patience_s * MS_PER_S)
-    return replace(order, ask_since=None) if evidence.asked_at >= settled_at else order
+    return settled if evidence.asked_at >= settled_at else order
 
 
 def settles_at(order: Order, rules: Rules) -> int | None:
@@ -88,7 +89,7 @@ def next_look(before: Order, order: Order, evidence: Evidence, now: int, rules: 
     if order.ask_since is not None and not _has_asked(order, evidence):
         return _soonest(order, now)
     if not order.is_open and order.ask_since is None:
-        return _watch(before, order, evidence, now, rules)
+        return _watch(before, order, evidence, now)
     if order.due_at is not None and order.due_at > now and evidence.source is not Source.REPLY:
         # A look-up that was not planned, for a panel that asked, uses up nothing of the schedule.
         return max(order.due_at, _soonest(order, now))
@@ -105,8 +106,11 @@ def first_watch(order: Order, now: int) -> DueAt:
     return now + delay_ms(WATCH_S, 0)
 
 
-def _watch(before: Order, order: Order, evidence: Evidence, now: int, rules: Rules) -> DueAt:
+def _watch(before: Order, order: Order, evidence: Evidence, now: int) -> DueAt:
     """Return when an order that is final, and not in doubt, is looked up again."""
+    asked_before = before.due_at is not None and before.due_at > evidence.asked_at
+    if evidence.source is Source.LOOKUP and asked_before and not before.is_open:
+        return max(before.due_at or 0, _soonest(order, now))  # not what that date is for
     if order.status is not before.status or before.is_open:
         return first_watch(order, now)
     if evidence.source is not Source.LOOKUP:
@@ -114,10 +118,8 @@ def _watch(before: Order, order: Order, evidence: Evidence, now: int, rules: Rul
     if answers(evidence) and first_watch(order, now) is None:
         return None
     if evidence.verdict in OPEN_STATUSES:
-        return _by_schedule(order, now, rules)  # the upstream is at it: until it has decided
-    if before.due_at is None or before.due_at > now:
-        return before.due_at
-    if before.ask_since is None and order.lookups >= len(WATCH_S):
+        return now + delay_ms(WATCH_S, 0)  # the upstream is at it: until it has decided
+    if before.due_at is None or order.lookups >= len(WATCH_S):
         return None
     return now + delay_ms(WATCH_S, order.lookups)
 

@@ -25,7 +25,7 @@ from enum import Enum, Flag, auto
 
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, NotDone
-from gateway.domain.evidence import Evidence, Silence, Source, Status
+from gateway.domain.evidence import OPEN_STATUSES, Evidence, Silence, Source, Status
 from gateway.domain.order import MAX_SENDS, Change, Order, Rules, begin_send, fail
 from gateway.domain.schedule import (
     answers,
@@ -189,7 +189,10 @@ def overrule(order: Order, status: Status, note: str, now: int) -> Change:
             f"`order recheck {name}` asks for it"
         )
     if order.sending:
-        raise NotDone(f"order {name} is being sent at this moment: decide when that has ended")
+        raise NotDone(
+            f"order {name} is being sent at this moment, or was when its gateway ended: decide "
+            f"when that has ended; where no gateway runs, `order recheck {name}` first"
+        )
     named = order.named or status is not Status.FAILED
     decided = replace(order, status=status, note=note, named=named, lookups=0, final_at=now)
     due_at = now if order.ask_since is not None else first_watch(decided, now)
@@ -216,7 +219,7 @@ def _unheard(
         return None
     if order.ask_since is not None and now >= order.ask_since + rules.expire_s * MS_PER_S:
         return "what was called back can not be looked up: the upstream does not answer"
-    if before.due_at is not None and order.due_at is None:
+    if order.status is Status.FAILED and before.due_at is not None and order.due_at is None:
         return "whether it was bought after all is not known: the upstream did not answer"
     return None
 
@@ -230,6 +233,8 @@ def _heard(order: Order, evidence: Evidence, now: int, *, only_send: bool) -> Ch
     if evidence.source is not Source.REPLY or evidence.verdict is not Status.FAILED:
         order = replace(order, named=True)  # a refusal names no invoice, everything else does
     order = _enrich(replace(order, misses=0), evidence)
+    if not order.is_open and evidence.verdict in OPEN_STATUSES:
+        order = replace(order, lookups=0)  # the day of a failed order begins anew
     if Act.APPLY in act:
         return _become(order, evidence, now, alert=alert)
     if Act.ASK in act:

@@ -88,9 +88,14 @@ class Orders:
         """Ask the upstream about an order now; `said` is its answer, the rest the order after it.
 
         Raises:
-            NotDone: there is no such order.
+            NotDone: there is no such order, or the upstream said nothing about it.
         """
         found = await self._recheck.look_up_now(await self.find(name))
+        if not found.answered:
+            raise NotDone(
+                f"the upstream said nothing about order {name}: {found.said}; nothing was "
+                "changed, try again"
+            )
         return {"said": found.said, **await self._shown(found.order)}
 
     async def settle(

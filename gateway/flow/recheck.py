@@ -21,6 +21,7 @@ from gateway.domain.order import (
     Source,
     Status,
 )
+from gateway.domain.schedule import answers
 from gateway.flow.directory import Directory
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Submission
@@ -39,10 +40,11 @@ _INTERRUPTED = "the process that sent it ended before an answer"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An order after a look-up, and what was said, for the operator."""
+    """An order after a look-up, what was said, and whether that was an answer about it."""
 
     order: Order
     said: str
+    answered: bool = True
 
 
 class Recheck:
@@ -95,7 +97,7 @@ class Recheck:
         if self._was_just_asked(order):
             await asyncio.sleep(LOOK_UP_GAP_MS / MS_PER_S)
         if order.sending and not self._settlement.rules.may_send:
-            order = await self._interrupt(order)  # no gateway runs, so nobody is sending it
+            order = await self._interrupt(order)  # in a command's process nobody is sending it
         return await asyncio.shield(self._asking.get(order.id) or self._begin(order))
 
     def _begin(self, order: Order) -> "asyncio.Task[Found]":
@@ -127,7 +129,7 @@ class Recheck:
         self._note_asked(order.id)
         if change.send:
             self._tasks.start(self._submission.submit(change.order))
-        return Found(change.order, said)
+        return Found(change.order, said, answered=answers(evidence))
 
     async def _hear(self, order: Order) -> tuple[Evidence, str]:
         asked_at, clock_since = self._clock(), self._settlement.rules.clock_since
@@ -158,7 +160,7 @@ class Recheck:
         if room <= 0 or not self._pace.has_capacity(room):
             return False
         skip = self._submission.in_flight | self._asking.keys()
-        watched = MAX_WATCHED - len(self._watching)
+        watched = max(0, MAX_WATCHED - len(self._watching))
         due = await self._store.due_orders(self._clock(), room, skip, watched=watched)
         for order in due:
             await self._pace.acquire()  # there is room for each of them, so this does not wait
@@ -168,15 +170,17 @@ class Recheck:
     async def _look_at(self, order: Order) -> None:
         if order.sending:
             order = await self._interrupt(order)
-        if order.id in self._asking or order.due_at is None:
-            return  # a panel asked meanwhile, or there is nothing left to ask
+        if order.id in self._asking or order.due_at is None or order.sending:
+            return  # a panel asked meanwhile, it is being sent, or there is nothing left to ask
         self._working.add(order.id)
         if not order.is_open and order.ask_since is None:
             self._watching.add(order.id)
         self._begin(order).add_done_callback(lambda _: self._done(order.id))
 
     async def _interrupt(self, order: Order) -> Order:
-        """Settle a send whose process died before its answer."""
+        """Settle a send whose process died before its answer; not one that is under way here."""
+        if order.id in self._submission.in_flight:
+            return order
         evidence = Evidence(source=Source.REPLY, verdict=Silence.NO_ANSWER, reason=_INTERRUPTED)
         return (await self._settlement.settle(order.id, evidence, _INTERRUPTED)).order
 

@@ -25,6 +25,9 @@ _EVERY_S = 1.0
 # What a clock is corrected by in ordinary service. No promise counts in less.
 TOLERATED_MS = 250
 _NOTED_EVERY_MS = 60 * MS_PER_S  # one small commit a minute
+# No date of ours lies further ahead than the longest wait of the schedules, which is a day. One
+# that does was written while the clock was wrong; so late in a week nobody misses it.
+_FURTHEST_MS = 8 * 86_400 * MS_PER_S
 
 
 class Timekeeper:
@@ -53,6 +56,7 @@ class Timekeeper:
         self._clock = clock
         self._wake = wake
         self._noted_at = 0
+        self._keys_moved = False
 
     async def begin(self) -> None:
         """Compare with the clock of the process before, before anything is done.
@@ -66,7 +70,7 @@ class Timekeeper:
         noted_at = await self._store.noted_time()
         if noted_at is not None and noted_at > now + TOLERATED_MS:
             await self._move(now - noted_at)
-        await self._note()
+        await self.step()
 
     async def run(self) -> None:
         """Look at the clock, for ever."""
@@ -90,19 +94,22 @@ class Timekeeper:
                 self._clock.turn(-set_by)
                 self._settlement.trust_clock_since(self._clock())
                 raise
+        if self._keys_moved:
+            await self._directory.load()
+            self._keys_moved = False
         await self._note()
         return False
 
     async def _note(self) -> None:
         now = self._clock()
         if not 0 <= now - self._noted_at < _NOTED_EVERY_MS:
-            await self._store.note_time(now)
+            await self._store.note_time(now, furthest=now + _FURTHEST_MS)
             self._noted_at = now
 
     async def _move(self, by: int) -> None:
         direction, seconds = "ahead" if by > 0 else "back", abs(by) / MS_PER_S
         text = f"the clock was set {direction} by {seconds:.1f} s; dates moved with it"
         moved = await self._store.move_times(by, Entry(self._clock(), "alert", text))
-        await self._directory.load()
+        self._keys_moved = True
         log.warning("clock.set", seconds=by / MS_PER_S, moved=moved)
         self._wake()

@@ -264,8 +264,11 @@ class Store(Protocol):
         """
         ...
 
-    async def note_time(self, now: int) -> None:
-        """Write down what time it is; `noted_time` reads it after a start."""
+    async def note_time(self, now: int, *, furthest: int) -> None:
+        """Write down what time it is; `noted_time` reads it after a start.
+
+        What waits for a date beyond `furthest` is due now.
+        """
         ...
 
     async def noted_time(self) -> int | None:

@@ -51,6 +51,7 @@ from gateway.store.sqlite_outbox import due_deliveries, resend_part
 from gateway.store.sqlite_write import (
     SELECT_DELIVERY,
     SELECT_ORDER,
+    bring_back,
     change_delivery,
     change_order,
     marks,
@@ -244,8 +245,12 @@ class SqliteStore:
     async def move_times(self, by: int, alert: Entry) -> int:
         return await self._write(lambda connection: move_times(connection, by, alert))
 
-    async def note_time(self, now: int) -> None:
-        await self._write(lambda connection: note_time(connection, now))
+    async def note_time(self, now: int, *, furthest: int) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            bring_back(connection, now, furthest)
+            note_time(connection, now)
+
+        await self._write(work)
 
     async def noted_time(self) -> int | None:
         value = await self.meta("time")

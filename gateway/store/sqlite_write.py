@@ -184,6 +184,15 @@ def move_times(connection: sqlite3.Connection, by: int, alert: Entry) -> int:
     return orders.rowcount + deliveries.rowcount
 
 
+def bring_back(connection: sqlite3.Connection, now: int, furthest: int) -> None:
+    """Make due now what waits for a date beyond this one."""
+    waits = "final_at IS NULL OR ask_since IS NOT NULL"
+    for which in (f"({waits})", f"NOT ({waits})"):  # each has an index of its own
+        sql = f"UPDATE orders SET due_at = ? WHERE due_at > ? AND {which}"
+        connection.execute(sql, (now, furthest))
+    connection.execute("UPDATE deliveries SET next_at = ? WHERE next_at > ?", (now, furthest))
+
+
 def note_time(connection: sqlite3.Connection, now: int) -> None:
     """Write down what time it is, Unix milliseconds."""
     sql = (

@@ -20,6 +20,7 @@ _MAX_PATH_BYTES = (
     100  # a Unix socket's path ends at 108 (unix(7)); some room for the temporary name
 )
 _TIMEOUT_S = 60
+_LAST_WORDS_S = 2.0  # for a command under way when the gateway goes down
 _MAX_BODY_BYTES = 64 * 1024 * 1024  # a file of a hundred thousand resellers
 _FOLDER = "otomax-gateway-"
 _NOT_DONE = 409
@@ -36,7 +37,7 @@ class ControlSocket:
 
     def __init__(self, desk: Desk, beside: Path) -> None:
         self._desk = desk
-        self._runner = web.AppRunner(self._app(), access_log=None)
+        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_LAST_WORDS_S)
         self.path = beside.with_name(beside.name + ".sock")
         if len(os.fsencode(self.path)) > _MAX_PATH_BYTES:
             self.path = _short_path(beside)

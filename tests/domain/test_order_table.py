@@ -11,6 +11,7 @@ nothing with the code's own. A cell says what becomes of the order:
     .            nothing; a look-up has answered what a final order waited for
     send         the next send begins
     watch        nothing; looked up again when the day's watch of a failed order says so
+    anew         nothing; the upstream is at it, so the day begins anew
     unreachable  FAILED, UPSTREAM_UNREACHABLE
     expired      FAILED, EXPIRED
     !            behind any of these (or alone for `.`): the operator is alerted
@@ -31,6 +32,7 @@ from tests.domain.cases import NOTE, RULES, T0, S, final, said, sent, uncertain
 
 NOW = T0 + 100 * S  # long after everything has settled, long before it expires
 
+ASKED = NOW - S  # when the look-up began, which was when it was due
 LONG_AGO = NOW - 2000 * S  # longer than a doubt is left open for a look-up that knows of nothing
 
 # How the order stands, before the evidence arrives.
@@ -44,11 +46,11 @@ STANDING: dict[str, Order] = {
     "only send under way, named": sent(named=True),
     "only send pending": uncertain(named=True, note="RefId : ML_1"),
     "only send paid": uncertain(named=True, status=Status.PAID),
-    "success": final(Status.SUCCESS, due_at=NOW, ask_since=LONG_AGO),
-    "partial": final(Status.PARTIAL_SUCCESS, due_at=NOW, ask_since=LONG_AGO),
-    "failed, watched": final(Status.FAILED, due_at=NOW, lookups=2),
-    "failed": final(Status.FAILED, due_at=NOW, ask_since=LONG_AGO),
-    "refunded": final(Status.REFUNDED, due_at=NOW, ask_since=LONG_AGO),
+    "success": final(Status.SUCCESS, due_at=ASKED, ask_since=LONG_AGO),
+    "partial": final(Status.PARTIAL_SUCCESS, due_at=ASKED, ask_since=LONG_AGO),
+    "failed, watched": final(Status.FAILED, due_at=ASKED, lookups=2),
+    "failed": final(Status.FAILED, due_at=ASKED, ask_since=LONG_AGO),
+    "refunded": final(Status.REFUNDED, due_at=ASKED, ask_since=LONG_AGO),
     "success, no doubt": final(Status.SUCCESS),
     "partial, no doubt": final(Status.PARTIAL_SUCCESS),
     "failed, no doubt": final(Status.FAILED),
@@ -128,12 +130,12 @@ TABLE = {
     "failed": """
  reply     ?!      ?       ?       .       .       ?!      .       .       .           .
  callback  ?!      ?       ?       .       .       ?!      ?       ?       ?           ?
- lookup    =!      later!  later!  watch   watch!  =!      watch!  later!  later!      later!
+ lookup    =!      anew!   anew!   watch   watch!  =!      watch!  later!  later!      later!
 """,
     "failed, watched": """
  reply     ?!      ?       ?       .       .       ?!      .       .       .           .
  callback  ?!      ?       ?       .       .       ?!      ?       ?       ?           ?
- lookup    =!      later!  later!  watch   watch   =!      watch   watch    watch        watch
+ lookup    =!      anew!   anew!   watch   watch   =!      watch   watch   watch       watch
 """,
     "refunded": """
  reply     !       .       .       .       .       !       .       .       .           .
@@ -153,7 +155,7 @@ TABLE = {
     "failed, no doubt": """
  reply     ?!      ?       ?       .       .       ?!      .       .       .           .
  callback  ?!      ?       ?       .       .       ?!      ?       ?       ?           ?
- lookup    =!      later!  later!  .       .       =!      .       .       .           .
+ lookup    =!      anew!   anew!   .       .       =!      .       .       .           .
 """,
     "refunded, no doubt": """
  reply     !       .       .       .       .       !       .       .       .           .
@@ -207,7 +209,7 @@ def test_the_table_is_complete() -> None:
 )
 def test_evidence_does_what_the_table_says(case: Case) -> None:
     before = STANDING[case.standing]
-    evidence = said(case.source, case.verdict, note=NOTE, asked_at=NOW - S)
+    evidence = said(case.source, case.verdict, note=NOTE, asked_at=ASKED)
 
     change = apply(before, evidence, NOW, RULES)
 
@@ -244,12 +246,14 @@ def expected_due(before: Order, case: Case, act: str, change: Change) -> int | N
         return NOW + {0: 2, 1: 5, 3: 30, 7: 60, 8: 60}[lookups] * S
     if act == "?":
         return NOW
+    if act == "anew" or (act == "watch" and before.ask_since is not None):
+        return NOW + 60 * S
     if act == "watch":
-        return NOW + {1: 240, 3: 2700}[before.lookups + 1] * S
+        return NOW + 2700 * S
     if change.order.final_at == NOW and change.order.status is Status.FAILED:
         return NOW + 60 * S  # the day's watch begins
     if act == "." and case.source is not Source.LOOKUP:
-        return before.due_at
+        return before.due_at if before.ask_since is None else NOW
     return None
 
 

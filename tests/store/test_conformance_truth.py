@@ -142,5 +142,20 @@ async def test_what_is_still_to_come_moves_with_the_clock(store: Store) -> None:
 async def test_the_time_is_noted(store: Store) -> None:
     assert await store.noted_time() is None
     for now in (T0, T0 + 5, T0 - 7):
-        await store.note_time(now)
+        await store.note_time(now, furthest=T0 + YEAR)
         assert await store.noted_time() == now
+
+
+async def test_a_date_that_is_too_far_ahead_is_due_now(store: Store) -> None:
+    near = await place(store, "1", due_at=T0 + 75_000)
+    far = await place(store, "2", due_at=T0 + YEAR)
+    watched = await place(store, "3")
+    over = replace(sold(watched), due_at=T0 + YEAR)
+    await store.change_order(watched.id, lambda _: Record(order=over))
+    delivery = await tell(store, near, message(), T0 + YEAR)
+    await store.note_time(T0, furthest=T0 + 80_000)
+    assert (await store.order(near.id)).due_at == T0 + 75_000
+    assert [(await store.order(o.id)).due_at for o in (far, watched)] == [T0, T0]
+    told = await store.delivery(delivery)
+    assert told is not None
+    assert told.next_at == T0
