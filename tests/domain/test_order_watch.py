@@ -6,7 +6,7 @@ import pytest
 
 from gateway.domain.errors import Code, NotDone
 from gateway.domain.order import Silence, Source, Status, fail
-from gateway.domain.truth import apply, overrule
+from gateway.domain.truth import apply, is_worth_asking, overrule
 from tests.domain.cases import NOTE, RULES, T0, Life, S, final, new_order, said, sent, uncertain
 
 DAY_S = 86_400
@@ -225,3 +225,17 @@ def test_where_nothing_may_be_sent_a_miss_neither_sends_nor_fails() -> None:
     change = apply(life.order, evidence, life.now, replace(RULES, may_send=False))
     assert (change.send, change.tell, change.order.is_open) == (False, False, True)
     assert apply(change.order, evidence, life.now, RULES).send
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (Status.PENDING, {"SUCCESS", "PAID", "FAILED", "REFUNDED", "PARTIAL_SUCCESS", "?"}),
+        (Status.SUCCESS, {"FAILED", "REFUNDED", "PARTIAL_SUCCESS", "?"}),
+        (Status.FAILED, {"SUCCESS", "PENDING", "PAID", "PARTIAL_SUCCESS", "?"}),
+        (Status.REFUNDED, {"?"}),
+    ],
+)
+def test_which_words_of_a_stranger_are_worth_asking(status: Status, words: set[str]) -> None:
+    order = uncertain() if status is Status.PENDING else final(status)
+    assert {word for word in (*Status, "?") if is_worth_asking(order, word)} == words

@@ -63,7 +63,7 @@ def _record(outcomes: Sequence[Outcome], record: Record) -> None:
     for kind, number in sorted(hits.items()):
         record(f"simulated fault: {kind}", number)
     for status, number in sorted(statuses.items()):
-        record(f"simulated order ended {status}", number)
+        record(f"simulated order ended: {status}", number)
     for name, number in broken.items():
         record(name, number)
     record("simulated troubles logged", sum(len(outcome.troubles) for outcome in outcomes))
