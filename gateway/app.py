@@ -16,6 +16,7 @@ from gateway.clock import SteadyClock
 from gateway.config import Settings
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Rules
+from gateway.domain.schedule import WATCH_S
 from gateway.flow.account import Account
 from gateway.flow.desk import Desk
 from gateway.flow.directory import Directory
@@ -46,6 +47,7 @@ log = get_logger(__name__)
 _COMMAND_S = 5.0  # a command that has the journal open is done by then
 _AT_REST_S = 2.5  # for what a command asks the upstream: `serve` waits for it, see above
 _LOOK_AGAIN_S = 0.1
+_WEEK_S = 7 * 86_400  # so late nobody misses a date that a wrong clock has set
 _LAST_WORDS_S = 2.0  # for look-ups and deliveries under way when the gateway goes down
 _LEASE_MARGIN_S = 30.0  # a send is not taken for dead while its own process may still journal it
 
@@ -170,7 +172,14 @@ class Gateway:
             clock,
             self.relay.bell.ring,
         )
-        self.timekeeper = Timekeeper(store, self.settlement, self.directory, clock, self._wake)
+        self.timekeeper = Timekeeper(
+            store,
+            self.settlement,
+            self.directory,
+            clock,
+            furthest_s=_furthest_s(settings),
+            wake=self._wake,
+        )
 
     def _wake(self) -> None:
         for worker in (self.recheck, self.relay, self.inbox):
@@ -254,6 +263,7 @@ class Gateway:
         self.account.timeout_s = settings.server.reply_timeout_s
         self.relay.schedule_s = settings.delivery.schedule_s
         self.relay.per_host = settings.delivery.per_host
+        self.timekeeper.furthest_s = _furthest_s(settings)
         self.gate.trusted_proxies = tuple(settings.server.trusted_proxies)
         self._callback.callback_ips = tuple(settings.upstream.callback_ips)
         self.settings = settings
@@ -357,6 +367,12 @@ def rules_of(settings: Settings) -> Rules:
         expire_s=settings.recheck.expire_s,
         lease_s=upstream.unreachable_s + upstream.timeout_s + _LEASE_MARGIN_S,
     )
+
+
+def _furthest_s(settings: Settings) -> float:
+    """Return a time, seconds, beyond which nothing can be planned."""
+    waits = (*settings.recheck.schedule_s, *settings.delivery.schedule_s, *WATCH_S)
+    return _WEEK_S + max(waits) + settings.upstream.timeout_s
 
 
 def bounds_of(settings: Settings) -> Bounds:

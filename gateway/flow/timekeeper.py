@@ -25,9 +25,6 @@ _EVERY_S = 1.0
 # What a clock is corrected by in ordinary service. No promise counts in less.
 TOLERATED_MS = 250
 _NOTED_EVERY_MS = 60 * MS_PER_S  # one small commit a minute
-# No date of ours lies further ahead than the longest wait of the schedules, which is a day. One
-# that does was written while the clock was wrong; so late in a week nobody misses it.
-_FURTHEST_MS = 8 * 86_400 * MS_PER_S
 
 
 class Timekeeper:
@@ -38,17 +35,22 @@ class Timekeeper:
         settlement: is told since when time can be trusted.
         directory: its keys end at a date, too.
         clock: the gateway's.
+        furthest_s: no date of ours lies further ahead than this, seconds; one that does was
+            written while the clock was wrong.
         wake: called when dates were moved.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  a clock that was set touches all of these
         self,
         store: Store,
         settlement: Settlement,
         directory: Directory,
         clock: SteadyClock,
+        *,
+        furthest_s: float,
         wake: Callable[[], None],
     ) -> None:
+        self.furthest_s = furthest_s
         self.bell = Bell()
         self._store = store
         self._settlement = settlement
@@ -103,7 +105,8 @@ class Timekeeper:
     async def _note(self) -> None:
         now = self._clock()
         if not 0 <= now - self._noted_at < _NOTED_EVERY_MS:
-            await self._store.note_time(now, furthest=now + _FURTHEST_MS)
+            furthest = now + round(self.furthest_s * MS_PER_S)
+            await self._store.note_time(now, furthest=furthest)
             self._noted_at = now
 
     async def _move(self, by: int) -> None:
