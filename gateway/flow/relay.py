@@ -178,9 +178,10 @@ class Relay:
                 schedule_s=self.schedule_s,
             )
             dead = after.state is DeliveryState.DEAD
-            text = f"delivery {after.id} of {after.message.status} is dead since {when(now)}"
-            alert = Entry(now, "alert", text) if dead else None
-            return DeliveryRecord(delivery=after, entry=entry, alert=alert)
+            begin = f"delivery {after.id} of {after.message.status} is dead since "
+            alert = Entry(now, "alert", f"{begin}{when(now)}") if dead else None
+            settles = begin if attempt.accepted else None
+            return DeliveryRecord(delivery=after, entry=entry, alert=alert, settles=settles)
 
         return await self._store.change_delivery(delivery.id, decide)
 

@@ -76,11 +76,14 @@ class DeliveryRecord:
         delivery: as it stands from now on.
         entry: a step for its order's timeline.
         alert: what the operator must know, or None; raised once, as in `Record`.
+        settles: how the alerts of its order begin that are no longer true, or None; they are
+            taken note of.
     """
 
     delivery: Delivery
     entry: Entry
     alert: Entry | None = None
+    settles: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

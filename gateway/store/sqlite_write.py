@@ -129,9 +129,19 @@ def change_delivery(
     record = decide(_read_delivery(connection, delivery_id))
     _write_delivery(connection, record.delivery, record.entry)
     order_id = record.delivery.order_id
+    if record.settles is not None:
+        _settle_alerts(connection, order_id, record.settles, record.entry.at)
     if record.alert is not None and not _raise_alert(connection, order_id, record.alert):
         record = replace(record, alert=None)
     return record
+
+
+def _settle_alerts(connection: sqlite3.Connection, order_id: int, begin: str, at: int) -> None:
+    connection.execute(
+        "UPDATE alerts SET acked_at = ? WHERE order_id = ? AND acked_at IS NULL"
+        " AND substr(text, 1, ?) = ?",
+        (at, order_id, len(begin), begin),
+    )
 
 
 def resend_delivery(

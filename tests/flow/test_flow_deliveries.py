@@ -199,6 +199,7 @@ async def test_it_is_dead_when_the_schedule_ends_and_can_be_resent_by_hand(
     assert len(panel.targets) == 8
     assert len(set(panel.targets)) == 1
     assert "resent" in await calm.kinds()
+    assert await calm.gateway.desk.orders.alerts() == [], "what is no longer true is noted"
 
 
 async def test_a_delivered_one_may_be_resent_too(calm: House, panel: Panel) -> None:

@@ -74,6 +74,22 @@ async def test_a_delivery_s_alert_is_written_with_it(store: Store) -> None:
     assert (alert.order, alert.text) == (placed.upstream_trx_id, "dead")
 
 
+async def test_an_alert_that_is_no_longer_true_is_noted_with_what_ends_it(store: Store) -> None:
+    placed = await place(store)
+    first = await tell(store, placed, message())
+    for text in ("delivery 1 is dead since x", "delivery 10 is dead since x"):
+        await alarm(store, placed, text)
+
+    def arrive(before: Delivery) -> DeliveryRecord:
+        told = replace(before, state=DeliveryState.DELIVERED, next_at=None)
+        entry = Entry(T0 + 9, "told", "x")
+        return DeliveryRecord(delivery=told, entry=entry, settles="delivery 1 is dead")
+
+    await store.change_delivery(first, arrive)
+    noted = {a.text: a.acked_at for a in await store.alerts(with_acked=True)}
+    assert noted == {"delivery 1 is dead since x": T0 + 9, "delivery 10 is dead since x": None}
+
+
 async def test_what_is_said_often_is_written_once(store: Store) -> None:
     placed = await place(store)
     steps = len(await store.timeline(placed.id))
