@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, explain
-from gateway.domain.evidence import OPEN_STATUSES, Evidence, Silence, Source, Status
+from gateway.domain.evidence import Evidence, Silence, Source, Status
 
 __all__ = [
     "LOOK_UP_GAP_MS",
     "MAX_SENDS",
-    "OPEN_STATUSES",
     "Change",
     "Evidence",
     "Order",

@@ -117,8 +117,8 @@ class Intake:
 
         Raises:
             Refused: nothing was decided.
-            JournalUnavailable: the order is not recorded, and so not sold; or not in time, and then
-                what became of it is told to who asks again with the same trx_id.
+            JournalUnavailable: the order is not recorded, and so not sold; or not in time, and
+                then what became of it is told to who asks again with the same trx_id.
         """
         deadline = self.deadline()
         key = (reseller.code, wish.trx_id)
