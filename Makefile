@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 p
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test proof lint format clean
+.PHONY: help demo test proof bench lint format clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ test: $(VENV)/dev.stamp ## every test (make test ARGS="tests/protocol -k order" 
 
 proof: $(VENV)/dev.stamp ## the long proof, some 25 minutes, one table at the end (KILLS=1000, ARGS="kills power")
 	@$(BIN)/python -m tests.proof.run_proof $(ARGS)
+
+bench: $(VENV)/run.stamp ## the figures beside a bare proxy, some 15 minutes (make bench ARGS=--fast for a quick look)
+	@$(BIN)/otomax-gateway bench $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff, mypy strict, import contracts
 	$(BIN)/ruff format --check .

@@ -1,0 +1,110 @@
+"""A gateway's folder for the bench: configuration, resellers, journal; and the gateway on it."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.app import Gateway
+from gateway.bench.counterparty import HOST, Started
+from gateway.bench.processes import Child, child, until_ready
+from gateway.config import load_settings
+from gateway.web.listener import free_port
+
+RESELLERS = 8
+
+# As in production, but for what would end a run instead of being measured: the limits are checked
+# for each order and never reached. Nobody calls back where orders alone are measured, so no
+# look-up is due before the run is over.
+_CONFIG = """\
+[server]
+listen = "{host}:{port}"
+public_url = "http://{host}:{port}"
+
+[admin]
+listen = "{host}:0"
+
+[upstream]
+base_url = "http://{host}:{upstream}"
+callback_ips = ["{host}"]
+
+[recheck]
+schedule_s = [{recheck_s}]
+
+[delivery]
+allow_private = true
+
+[limits]
+orders_per_s = 1000000
+max_open_orders = 1000000
+
+[log]
+format = "json"
+level = "info"
+"""
+
+
+@dataclass
+class House:
+    """A folder that a gateway runs in.
+
+    Attributes:
+        folder: empty, or not there yet.
+        others: where upstream and panels listen.
+        recheck_s: the schedule of look-ups.
+        keys: the resellers' keys, by code.
+    """
+
+    folder: Path
+    others: Started
+    recheck_s: str = "600"
+    keys: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.config = self.folder / "config.toml"
+        self.config.write_text(
+            _CONFIG.format(
+                host=HOST,
+                port=self.port,
+                upstream=self.others.upstream,
+                recheck_s=self.recheck_s,
+            ),
+            encoding="utf-8",
+        )
+        if not self.keys:
+            asyncio.run(self._add_resellers())
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.folder / "gateway.db"
+
+    async def _add_resellers(self) -> None:
+        async with Gateway.at_rest(load_settings(self.config, {})) as gateway:
+            for number in range(RESELLERS):
+                code = f"toko{number}"
+                values = {
+                    "code": code,
+                    "upstream_key": "bench-upstream-key",
+                    "callback_url": f"http://{HOST}:{self.others.panels[number]}/callback",
+                }
+                made = await gateway.desk.do("reseller.add", values)
+                self.keys[code] = made["key"]
+
+    @contextlib.contextmanager
+    def serving(self, loop: str = "shipped") -> Iterator[Child]:
+        """Run the gateway, ready when this begins."""
+        words = ("gateway", "serve", "--config", str(self.config))
+        with child(words, self.folder / "gateway.log", loop) as gateway:
+            until_ready(gateway, f"http://{HOST}:{self.port}/readyz")
+            yield gateway
+
+    def order_targets(self) -> list[str]:
+        """Return what panels ask for when they order, one of each reseller."""
+        return [
+            f"/v3/otomax/order?apikey={key}&product_code=S1_1187&user_id=1234567891002&trx_id={{}}"
+            for key in self.keys.values()
+        ]

@@ -1,0 +1,204 @@
+"""The load: many panels that ask as fast as they are answered, or at a fixed rate.
+
+A run warms up first, then counts for a while; what is under way when that ends is still waited
+for. The CPU of whoever is asked is read by this process, at the two ends of what is counted.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gateway.bench.procfs import cpu_s
+from gateway.bench.wire import OK, Asker
+
+_LAST_ANSWERS_S = 20.0  # longer than a gateway ever takes for an answer
+_SHOWN_BYTES = 400  # of the first answer that was wrong
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """What a load does.
+
+    Attributes:
+        host: who is asked.
+        port: where.
+        pid: the process whose CPU is read.
+        targets: paths with their queries, by turns; `{}` in them becomes a name of its own for
+            each request.
+        names: what the names begin with; a number is appended. Empty: they are the numbers from 0
+            to `among`, in an order that jumps about.
+        among: see above.
+        expect: what stands in every right answer.
+        connections: how many ask at the same time.
+        warm_s: seconds that are not counted.
+        count_s: seconds that are.
+        most: requests in all.
+        rate: requests a second; 0: each connection asks again as soon as it is answered.
+    """
+
+    host: str
+    port: int
+    pid: int
+    targets: list[str]
+    names: str = ""
+    among: int = 1
+    expect: str
+    connections: int = 64
+    warm_s: float = 1.0
+    count_s: float = 4.0
+    most: int = 1_000_000
+    rate: float = 0.0
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What came of a load.
+
+    Attributes:
+        answered: right answers within what was counted.
+        seconds: how long that was.
+        asked: requests in all, with those that were not counted.
+        faults: answers that were wrong, and connections that were lost.
+        first_fault: the first of them.
+        cpu_s: of the process that was asked, while it was counted.
+        own_cpu_s: of the counterparty itself, meanwhile.
+        took_ms: of each answer that was counted, from when it was due.
+    """
+
+    answered: int
+    seconds: float
+    asked: int
+    faults: int
+    first_fault: str
+    cpu_s: float
+    own_cpu_s: float
+    took_ms: list[float] = msgspec.field(default_factory=list)
+
+
+_JUMP = 7919  # a prime, so that every number below `among` has its turn
+
+
+def requests(job: Job) -> Iterator[bytes]:
+    """Yield requests, each with a name of its own."""
+    tail = f" HTTP/1.1\r\nHost: {job.host}:{job.port}\r\nAccept: */*\r\n\r\n"
+    around = [f"GET {target}{tail}".split("{}") for target in job.targets]
+    for number in range(job.most):
+        name = f"{job.names}{number}" if job.names else str(number * _JUMP % job.among)
+        yield name.join(around[number % len(around)]).encode()
+
+
+@dataclass
+class Load:
+    """One load. `await Load(job).run()`."""
+
+    job: Job
+    answered: int = 0
+    asked: int = 0
+    faults: int = 0
+    first_fault: str = ""
+    took_ms: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._requests = requests(self.job)
+        self._expect = self.job.expect.encode()
+        self._counting = False
+        self._asking = True
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._spare: list[Asker] = []
+        self._due: list[float] = []
+
+    async def run(self) -> Outcome:
+        """Ask, count, and say what came of it."""
+        loop, job = asyncio.get_running_loop(), self.job
+        for _ in range(job.connections):
+            _, asker = await loop.create_connection(lambda: Asker(self._heard), job.host, job.port)
+            self._spare.append(asker)
+        if not job.rate:
+            everybody, self._spare = self._spare, []
+            for asker in everybody:
+                self._ask(asker, time.perf_counter())
+        pacing = asyncio.create_task(self._pace()) if job.rate else None
+        await asyncio.sleep(job.warm_s)
+        self._counting = True
+        began, cpu, own = time.perf_counter(), cpu_s(job.pid), time.process_time()
+        await asyncio.sleep(job.count_s)
+        self._counting = False
+        seconds = time.perf_counter() - began
+        cpu, own = cpu_s(job.pid) - cpu, time.process_time() - own
+        self._asking = False
+        if pacing is not None:
+            pacing.cancel()
+        await self._finish()
+        return Outcome(
+            answered=self.answered,
+            seconds=seconds,
+            asked=self.asked,
+            faults=self.faults,
+            first_fault=self.first_fault,
+            cpu_s=cpu,
+            own_cpu_s=own,
+            took_ms=self.took_ms,
+        )
+
+    def _ask(self, asker: Asker, due: float) -> None:
+        request = next(self._requests, None)
+        if request is None:
+            return
+        asker.begun = due
+        self.asked += 1
+        self._under_way += 1
+        asker.ask(request)
+
+    def _heard(self, asker: Asker, answer: bytes | None) -> None:
+        now = time.perf_counter()
+        if answer is None:
+            if self._asking or self._under_way:
+                self._wrong(b"the connection was lost")
+            return
+        self._under_way -= 1
+        if not answer.startswith(OK) or self._expect not in answer:
+            self._wrong(answer)
+        elif self._counting:
+            self.answered += 1
+            if self.job.rate:
+                self.took_ms.append((now - asker.begun) * 1000)
+        if not self._asking:
+            if not self._under_way:
+                self._idle.set()
+        elif not self.job.rate:
+            self._ask(asker, now)
+        elif self._due:
+            self._ask(asker, self._due.pop(0))
+        else:
+            self._spare.append(asker)
+
+    def _wrong(self, answer: bytes) -> None:
+        self.faults += 1
+        self.first_fault = self.first_fault or answer[-_SHOWN_BYTES:].decode("utf-8", "replace")
+
+    async def _pace(self) -> None:
+        """Ask when it is due; where nobody is free it waits, and that counts as its time, too."""
+        began, number = time.perf_counter(), 0
+        while True:
+            now = time.perf_counter()
+            while (due := began + number / self.job.rate) <= now:
+                number += 1
+                if self._spare:
+                    self._ask(self._spare.pop(), due)
+                else:
+                    self._due.append(due)
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+
+    async def _finish(self) -> None:
+        """Wait for what is under way; what does not come is a fault."""
+        try:
+            async with asyncio.timeout(_LAST_ANSWERS_S):
+                while self._under_way:
+                    self._idle.clear()
+                    await self._idle.wait()
+        except TimeoutError:
+            self.faults += self._under_way
+            self.first_fault = self.first_fault or "no answer"
+            self._under_way = 0
