@@ -17,10 +17,10 @@ from http import HTTPStatus
 from types import MappingProxyType
 
 import aiohttp
-import yarl
+from yarl import URL
 
+from gateway.clients.exchange import ConnectionDropped, Exchange, Head, NotHttp, Place
 from gateway.clients.guard import NameLookup, guarded_connector
-from gateway.clients.once import ConnectionDropped, once
 
 MAX_REPLY_BYTES = 4096
 """How much of a reply's body is read (contract, "Deliveries out"); what has more is hung up on."""
@@ -32,6 +32,8 @@ _MAX_HOST_SHOWN = 100  # characters of a host in a reason; DNS allows 253
 
 _SEVERAL = "Multiple exceptions: "  # how aiohappyeyeballs begins a joint error
 
+_NO_TIMEOUT = aiohttp.ClientTimeout()  # `deliver` has one timer for everything
+_MAX_PLACES = 1000  # hosts whose way is remembered, some 2 KiB each; beyond it all are made anew
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 _OWN_HEADERS = {
@@ -82,19 +84,10 @@ class ResellerClient:
     ) -> None:
         self._timeout_s = timeout_s
         self._own_lookup = NameLookup() if lookup is None else None
-        self._session = aiohttp.ClientSession(
-            connector=guarded_connector(
-                allow_private=allow_private, resolver=lookup or self._own_lookup
-            ),
-            # `deliver` has one timer for everything; aiohttp's would round up to whole seconds.
-            timeout=aiohttp.ClientTimeout(),
-            headers=_OWN_HEADERS,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(once,),
-            read_bufsize=MAX_REPLY_BYTES,
-            auto_decompress=False,
-            trust_env=False,
+        self._connector = guarded_connector(
+            allow_private=allow_private, resolver=lookup or self._own_lookup
         )
+        self._places: dict[URL, Place] = {}
 
     async def deliver(
         self,
@@ -120,7 +113,7 @@ class ResellerClient:
             RuntimeError: The client was closed.
             asyncio.CancelledError: The caller was cancelled; the connection is closed.
         """
-        if self._session.closed:
+        if self._connector.closed:
             raise RuntimeError("the client of deliveries is closed")
         started = time.monotonic()
         status: int | None = None
@@ -128,14 +121,15 @@ class ResellerClient:
         reason = ""
         try:
             target = _target(url)
+            place = self._place(target)
+            request = place.ask(method, target.raw_path_qs, headers, body)
             async with (
                 asyncio.timeout(self._timeout_s),
-                self._session.request(
-                    method, target, headers=headers, data=body, allow_redirects=False
-                ) as answer,
+                Exchange(self._connector, place, _NO_TIMEOUT) as exchange,
             ):
-                status = answer.status
-                await _read_beginning(answer, reply)
+                head = await exchange.send(request, limit=MAX_REPLY_BYTES)
+                status = head.status
+                await _read_beginning(head, reply)
         except Exception as error:  # noqa: BLE001 - what hostile bytes make a parser raise is open
             reason = _why(error, self._timeout_s)
         return Attempt(
@@ -146,9 +140,19 @@ class ResellerClient:
             elapsed_ms=round((time.monotonic() - started) * 1000),
         )
 
+    def _place(self, target: URL) -> Place:
+        """Return the place of a URL; those of some hundred hosts are kept."""
+        origin = target.origin()
+        place = self._places.get(origin)
+        if place is None:
+            if len(self._places) >= _MAX_PLACES:
+                self._places.clear()
+            place = self._places[origin] = Place(origin, _OWN_HEADERS)
+        return place
+
     async def close(self) -> None:
         """Close every connection and let the look-up threads end."""
-        await self._session.close()
+        await self._connector.close()
         if self._own_lookup is not None:
             await self._own_lookup.close()
 
@@ -157,12 +161,12 @@ class _BadUrlError(ValueError):
     """A URL that is not even tried; its text is the reason."""
 
 
-def _target(url: str) -> yarl.URL:
+def _target(url: str) -> URL:
     """Take the URL as it is, if a request line can be made of it that says just that."""
     if any(character <= " " or character == "\x7f" for character in url):
         raise _BadUrlError("the URL holds a space or a control character")
     try:
-        target = yarl.URL(url, encoded=True)
+        target = URL(url, encoded=True)
         port = target.port  # read only when it is asked for
     except ValueError as error:
         raise _BadUrlError("the URL cannot be read") from error
@@ -173,15 +177,13 @@ def _target(url: str) -> yarl.URL:
     return target
 
 
-async def _read_beginning(answer: aiohttp.ClientResponse, into: bytearray) -> None:
-    """Read what is allowed to be read; close the connection unless that was all."""
+async def _read_beginning(head: Head, into: bytearray) -> None:
+    """Read what is allowed to be read; a connection with more on it is not kept."""
     while len(into) < MAX_REPLY_BYTES:
-        some = await answer.content.read(MAX_REPLY_BYTES - len(into))
+        some = await head.body.read(MAX_REPLY_BYTES - len(into))
         if not some:
             return
         into += some
-    if not answer.content.at_eof():
-        answer.close()
 
 
 def _is_success(status: int) -> bool:
@@ -208,7 +210,7 @@ def _visible(text: str, limit: int) -> str:
 def _why(error: Exception, timeout_s: float) -> str:
     """Say in one line why no answer came, without a word of the URL but its host."""
     match error:
-        case _BadUrlError() | ConnectionDropped():
+        case _BadUrlError() | ConnectionDropped() | NotHttp():
             return str(error)
         case aiohttp.ClientConnectorDNSError():
             return f"name {_visible(error.host, _MAX_HOST_SHOWN)} does not resolve"
@@ -222,8 +224,6 @@ def _why(error: Exception, timeout_s: float) -> str:
             return f"no answer within {timeout_s:g} s"
         case aiohttp.InvalidURL():
             return "the URL's host is an odd spelling of an address and not allowed"
-        case aiohttp.ClientResponseError():
-            return "the answer is not HTTP"
         case _:
             return f"no answer ({type(error).__name__})"
 

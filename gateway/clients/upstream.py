@@ -1,16 +1,17 @@
-"""The upstream's client: one kept-alive session, one request a call, and no guess about failures.
+"""The upstream's client: kept-alive connections, one request a call, and no guess about failures.
 
 It knows how to carry a request and what a broken call proves about it having left; what an answer
 means is `protocol.upstream`, what follows from it `domain.truth`.
 """
 
+import asyncio
 from typing import Final
 
 import aiohttp
 from yarl import URL
 
 from gateway import __version__
-from gateway.clients.once import ConnectionDropped, once
+from gateway.clients.exchange import ConnectionDropped, Exchange, Head, NotHttp, Place
 from gateway.protocol.upstream import MAX_BODY_BYTES, Reply
 
 # Shorter than any server's own patience (the document's server says `Keep-Alive: timeout=72`), so
@@ -45,16 +46,12 @@ class UpstreamClient:
     """
 
     def __init__(self, base_url: str, *, timeout_s: float, connect_s: float) -> None:
-        self._base_url = base_url
+        base = URL(base_url, encoded=True)
+        self._prefix = base.raw_path.rstrip("/")
         self._timeout_s = timeout_s
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
-            timeout=aiohttp.ClientTimeout(total=timeout_s, connect=connect_s),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=_HEADERS,
-            auto_decompress=False,
-            middlewares=(once,),
-        )
+        self._timeout = aiohttp.ClientTimeout(connect=connect_s)
+        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
+        self._place = Place(base, _HEADERS)
 
     async def get(
         self, path: str, *, authorization: str | None = None, secrets: tuple[str, ...] = ()
@@ -71,16 +68,18 @@ class UpstreamClient:
             NoAnswer: something may have left, and no whole answer came.
         """
         headers = {} if authorization is None else {"Authorization": authorization}
-        url = URL(self._base_url + path, encoded=True)
+        request = self._place.ask("GET", self._prefix + path, headers)
         try:
-            async with self._session.get(url, headers=headers, allow_redirects=False) as response:
-                return await _read(response, secrets)
+            async with (
+                asyncio.timeout(self._timeout_s),
+                Exchange(self._connector, self._place, self._timeout) as exchange,
+            ):
+                head = await exchange.send(request, limit=MAX_BODY_BYTES)
+                return await _read(head, secrets)
         except aiohttp.ConnectionTimeoutError:
             raise Unsent("no connection in time") from None
         except aiohttp.ClientConnectorError as error:
             raise Unsent(_reason(error)) from None
-        except aiohttp.InvalidURL:
-            raise Unsent("upstream.base_url is no address") from None
         except TimeoutError:
             raise NoAnswer(f"no answer within {self._timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -88,21 +87,19 @@ class UpstreamClient:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        await self._connector.close()
 
 
-async def _read(response: aiohttp.ClientResponse, secrets: tuple[str, ...]) -> Reply:
+async def _read(head: Head, secrets: tuple[str, ...]) -> Reply:
     """Read at most MAX_BODY_BYTES; a longer answer is cut off with its connection."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            response.close()
-            break
+    body = await head.body.readany()
+    while not head.body.at_eof() and len(body) <= MAX_BODY_BYTES:
+        body += await head.body.readany()
+    kind = head.headers.get("Content-Type", "")
     return Reply(
-        status=response.status,
-        content_type=response.content_type,
-        body=bytes(body) if len(body) <= MAX_BODY_BYTES else None,
+        status=head.status,
+        content_type=kind.partition(";")[0].strip().lower(),
+        body=body if len(body) <= MAX_BODY_BYTES else None,
         secrets=secrets,
     )
 
@@ -118,5 +115,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the answer broke off"
     if isinstance(error, ConnectionDropped):
-        return "the connection dropped before an answer"
+        return f"the {error}"
+    if isinstance(error, NotHttp):
+        return str(error)
     return type(error).__name__
