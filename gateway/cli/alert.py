@@ -17,6 +17,7 @@ def alert() -> None:
 @alert.command("list")
 @click.option("--all", "with_acked", is_flag=True, help="Those taken note of, too.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--before", "before_id", type=int, metavar="ID", help="Only older ones than this.")
 @json_option
 @config_option
 def list_(config: Path | None, *, as_json: bool, **wanted: Any) -> None:

@@ -20,6 +20,7 @@ def delivery() -> None:
 @click.option("--state", type=click.Choice(["due", "delivered", "dead", "superseded"]))
 @click.option("--order", metavar="CODE-TRX_ID|INVOICE", help="Only those of this order.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--before", "before_id", type=int, metavar="ID", help="Only older ones than this.")
 @json_option
 @config_option
 def list_(config: Path | None, *, as_json: bool, **wanted: Any) -> None:

@@ -69,12 +69,17 @@ class Desk:
             return await self._commands[command](**values)
 
     async def delivery_list(
-        self, state: str | None = None, order: str | None = None, limit: int = 50
+        self,
+        state: str | None = None,
+        order: str | None = None,
+        before_id: int | None = None,
+        limit: int = 50,
     ) -> list[dict[str, Any]]:
         """List deliveries, newest first."""
         found = await self._store.deliveries(
             order_id=None if order is None else (await self.orders.find(order)).id,
             state=None if state is None else DeliveryState(state),
+            before_id=before_id,
             limit=limit,
         )
         return [await self._named(delivery) for delivery in found]

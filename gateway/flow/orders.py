@@ -121,9 +121,11 @@ class Orders:
         after = await self._settlement.overrule(order.id, word, said, plain(reason))
         return await self._shown(after)
 
-    async def alerts(self, *, with_acked: bool = False, limit: int = 50) -> list[dict[str, Any]]:
+    async def alerts(
+        self, *, with_acked: bool = False, before_id: int | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
         """List alerts, newest first."""
-        found = await self._store.alerts(with_acked=with_acked, limit=limit)
+        found = await self._store.alerts(with_acked=with_acked, before_id=before_id, limit=limit)
         return [shown_alert(alert) for alert in found]
 
     async def ack_alerts(self, ids: list[int] | None = None) -> dict[str, Any]:

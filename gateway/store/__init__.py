@@ -278,7 +278,17 @@ class Store(Protocol):
         """Return the time that was last written down, Unix milliseconds."""
         ...
 
-    async def alerts(self, *, with_acked: bool = False, limit: int = 50) -> list[Alert]:
+    async def raise_alert(self, alert: Entry) -> bool:
+        """Raise an alert about no order; False where it is open already."""
+        ...
+
+    async def end_alert(self, begin: str, now: int) -> int:
+        """Take note of the open alerts about no order that begin so; returns how many."""
+        ...
+
+    async def alerts(
+        self, *, with_acked: bool = False, before_id: int | None = None, limit: int = 50
+    ) -> list[Alert]:
         """List alerts, newest first."""
         ...
 
@@ -333,6 +343,7 @@ class Store(Protocol):
         *,
         order_id: int | None = None,
         state: DeliveryState | None = None,
+        before_id: int | None = None,
         limit: int = 50,
     ) -> list[Delivery]:
         """List deliveries, newest first."""

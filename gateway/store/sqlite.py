@@ -47,16 +47,19 @@ from gateway.store.rows import (
     order_from,
     reseller_from,
 )
+from gateway.store.sqlite_lists import (
+    first_wanted,
+    newest_alerts,
+    newest_deliveries,
+    newest_orders,
+)
 from gateway.store.sqlite_outbox import due_deliveries, resend_part
+from gateway.store.sqlite_upkeep import bring_back, end_alert, move_times, note_time, raise_alert
 from gateway.store.sqlite_write import (
     SELECT_DELIVERY,
     SELECT_ORDER,
-    bring_back,
     change_delivery,
     change_order,
-    marks,
-    move_times,
-    note_time,
     place,
     put_reseller,
     resend_delivery,
@@ -198,17 +201,7 @@ class SqliteStore:
         return await self._read(work)
 
     async def orders(self, wanted: OrderFilter) -> list[Order]:
-        where: list[str] = ["1"]
-        values: list[Any] = []
-        if wanted.reseller is not None:
-            where, values = [*where, "reseller = ?"], [*values, wanted.reseller]
-        if wanted.statuses:
-            where.append(f"status IN ({marks(wanted.statuses)})")
-            values = [*values, *wanted.statuses]
-        if wanted.before_id is not None:
-            where, values = [*where, "id < ?"], [*values, wanted.before_id]
-        tail = "ORDER BY id DESC LIMIT ?"
-        return await self._all_orders(f"{' AND '.join(where)} {tail}", [*values, wanted.limit])
+        return await newest_orders(self._read, wanted)
 
     async def _all_orders(self, where: str, values: Sequence[Any]) -> list[Order]:
         sql = f"{SELECT_ORDER} WHERE {where}"
@@ -235,7 +228,10 @@ class SqliteStore:
         return await self._read(work)
 
     async def count_open(self) -> int:
-        sql = "SELECT count(*) FROM orders WHERE final_at IS NULL"
+        sql = (
+            "SELECT count(*) FROM orders INDEXED BY orders_due"
+            " WHERE due_at IS NOT NULL AND final_at IS NULL"
+        )
         return await self._read(lambda connection: int(connection.execute(sql).fetchone()[0]))
 
     async def interrupt_sends(self, now: int) -> int:
@@ -256,20 +252,18 @@ class SqliteStore:
         value = await self.meta("time")
         return None if value is None else int(value)
 
-    async def alerts(self, *, with_acked: bool = False, limit: int = 50) -> list[Alert]:
-        where = "" if with_acked else "WHERE acked_at IS NULL"
-        sql = (
-            "SELECT a.id, o.reseller || '-' || o.trx_id, a.text, a.raised_at, a.acked_at"
-            f" FROM alerts a LEFT JOIN orders o ON o.id = a.order_id {where}"
-            " ORDER BY a.id DESC LIMIT ?"
+    async def raise_alert(self, alert: Entry) -> bool:
+        return await self._write(lambda connection: raise_alert(connection, alert))
+
+    async def end_alert(self, begin: str, now: int) -> int:
+        return await self._write(lambda connection: end_alert(connection, begin, now))
+
+    async def alerts(
+        self, *, with_acked: bool = False, before_id: int | None = None, limit: int = 50
+    ) -> list[Alert]:
+        return await self._read(
+            lambda connection: newest_alerts(connection, before_id, limit, with_acked=with_acked)
         )
-        names = ("id", "order", "text", "raised_at", "acked_at")
-
-        def work(connection: sqlite3.Connection) -> list[Alert]:
-            rows = connection.execute(sql, (limit,)).fetchall()
-            return [Alert(**dict(zip(names, row, strict=True))) for row in rows]
-
-        return await self._read(work)
 
     async def ack_alerts(self, ids: Collection[int] | None, now: int) -> list[int]:
         which = "" if ids is None else f" AND id IN {_LIST}"
@@ -309,8 +303,13 @@ class SqliteStore:
     async def resend_part(
         self, wanted: DeliveryFilter, first_id: int, now: int, entry: Entry | None
     ) -> Resent:
-        do = self._read if entry is None else self._write
-        return await do(lambda connection: resend_part(connection, wanted, first_id, now, entry))
+        def work(connection: sqlite3.Connection) -> Resent:
+            begin = first_wanted(connection, wanted, first_id)
+            if begin is None:
+                return Resent(resent=0, skipped=0, next_id=None)
+            return resend_part(connection, wanted, begin, now, entry)
+
+        return await (self._read(work) if entry is None else self._write(work))
 
     async def delivery(self, delivery_id: int) -> Delivery | None:
         found = await self._all_deliveries("id = ?", (delivery_id,))
@@ -321,16 +320,12 @@ class SqliteStore:
         *,
         order_id: int | None = None,
         state: DeliveryState | None = None,
+        before_id: int | None = None,
         limit: int = 50,
     ) -> list[Delivery]:
-        where: list[str] = ["1"]
-        values: list[Any] = []
-        if order_id is not None:
-            where, values = [*where, "order_id = ?"], [*values, order_id]
-        if state is not None:
-            where, values = [*where, "state = ?"], [*values, state.value]
-        tail = "ORDER BY id DESC LIMIT ?"
-        return await self._all_deliveries(f"{' AND '.join(where)} {tail}", [*values, limit])
+        return await newest_deliveries(
+            self._read, order_id=order_id, state=state, before_id=before_id, limit=limit
+        )
 
     async def keep_callback(self, upstream_trx_id: str, form: Form, text: str, now: int) -> None:
         sql = (
