@@ -146,9 +146,11 @@ class Gateway:
             max_in_flight=settings.upstream.max_in_flight,
             public_url=settings.server.public_url,
         )
-        submission = Submission(self._upstream, self.settlement, self.directory, vault, manner)
+        self.submission = Submission(
+            store, self._upstream, self.settlement, self.directory, vault, manner=manner
+        )
         self.recheck = Recheck(
-            store, self._upstream, self.settlement, submission, self.directory, clock=clock
+            store, self._upstream, self.settlement, self.submission, self.directory, clock=clock
         )
         self.relay = Relay(
             store,
@@ -159,9 +161,14 @@ class Gateway:
         )
         self.settlement.listen(recheck=self.recheck.bell.ring, relay=self.relay.bell.ring)
         self.intake = Intake(
-            store, self.settlement, submission, self.recheck, clock, bounds=bounds_of(settings)
+            store,
+            self.settlement,
+            self.submission,
+            self.recheck,
+            clock,
+            bounds=bounds_of(settings),
         )
-        self.inbox = Inbox(store, self.settlement, self.directory, clock)
+        self.inbox = Inbox(store, self.settlement, self.submission, self.directory, clock)
         self.account = Account(
             store, self._upstream, self.directory, settings.server.reply_timeout_s
         )
@@ -308,6 +315,7 @@ class Gateway:
         until = loop.time() + within_s
         await asyncio.gather(
             self.intake.finish(within_s),
+            self.submission.finish(within_s),
             self.account.finish(within_s),
             self.relay.finish(_LAST_WORDS_S),
             self._close_desk(),

@@ -27,6 +27,7 @@ __all__ = [
     "Status",
     "begin_send",
     "fail",
+    "wait_for_turn",
 ]
 
 MAX_SENDS = 3  # contract T6
@@ -173,6 +174,15 @@ def begin_send(order: Order, now: int, rules: Rules) -> Order:
         misses=0,
         due_at=now + round(rules.lease_s * MS_PER_S),
     )
+
+
+def wait_for_turn(order: Order, now: int, rules: Rules) -> Order:
+    """Return an order whose send waits for its turn, with the date by which that has an end.
+
+    It leaves within `expire_s` or not at all (T6), and from then on has the time of any send.
+    """
+    lasts_s = rules.expire_s + rules.lease_s
+    return replace(order, due_at=now + round(lasts_s * MS_PER_S))
 
 
 def fail(order: Order, code: Code, now: int) -> Order:

@@ -15,6 +15,7 @@ from gateway.domain.order import Evidence, Order, Silence, Source
 from gateway.domain.truth import is_worth_asking
 from gateway.flow.directory import Directory
 from gateway.flow.settlement import Settlement
+from gateway.flow.submission import Submission
 from gateway.flow.worker import Bell, passed, run_forever
 from gateway.log import get_logger
 from gateway.protocol.callback import UNKNOWN_WORD, Callback, parse_callback, parse_hint
@@ -56,11 +57,17 @@ class Inbox:
     """
 
     def __init__(
-        self, store: Store, settlement: Settlement, directory: Directory, clock: Clock
+        self,
+        store: Store,
+        settlement: Settlement,
+        submission: Submission,
+        directory: Directory,
+        clock: Clock,
     ) -> None:
         self.bell = Bell()
         self._store = store
         self._settlement = settlement
+        self._submission = submission
         self._directory = directory
         self._clock = clock
         self._kept: dict[Form, int] = {}  # at least so many; counted anew at the limit
@@ -181,6 +188,7 @@ class Inbox:
         return await self._settle(order, evidence, f"without token or signature: {status}")
 
     async def _settle(self, order: Order, evidence: Evidence, said: str) -> Taken:
+        self._submission.heard_of(order.id)
         await self._settlement.settle(order.id, evidence, said)
         log.info("callback.received", upstream_trx_id=order.upstream_trx_id)
         return Taken.STORED

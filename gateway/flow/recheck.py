@@ -6,6 +6,7 @@ worker: a send whose process died is found by its date, like every other order t
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
@@ -20,6 +21,7 @@ from gateway.domain.order import (
     Silence,
     Source,
     Status,
+    wait_for_turn,
 )
 from gateway.domain.schedule import answers
 from gateway.flow.directory import Directory
@@ -27,13 +29,18 @@ from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Submission
 from gateway.flow.worker import AFTER_TROUBLE_S, Bell, Tasks, run_forever
 from gateway.protocol.upstream import lookup_path, read_lookup_reply
-from gateway.store import Store
+from gateway.store import Record, Store
 
 # By the worker, at the same time and in a second: look-ups must leave the upstream room for
 # orders, above all after a night in which everything came to be open.
 MAX_LOOKUPS = 16
 LOOK_UPS_PER_S = 100
 MAX_WATCHED = 8  # of these at most about orders that are final: nobody waits for them
+# For panels that ask, at the same time; beyond it one is told what the journal holds. As with
+# deliveries nobody gets more than what is left for the others: one reseller half of them.
+MAX_ASKED = 128
+# Look-ups of the last two seconds; beyond it the oldest is forgotten, and may be asked sooner.
+MAX_REMEMBERED = 10_000
 _EVERY_S = 0.5
 _INTERRUPTED = "the process that sent it ended before an answer"
 
@@ -70,6 +77,7 @@ class Recheck:
         self._clock = clock
         self._asking: dict[int, asyncio.Task[Found]] = {}
         self._asked_at: dict[int, int] = {}  # by order, what the journal has been told just now
+        self._panels: Counter[str] = Counter()  # look-ups that a reseller's panels have begun
         self._working: set[int] = set()  # those of the worker; panels that ask do not count
         self._watching: set[int] = set()  # those of them that are about final orders
         self._pace = AsyncLimiter(LOOK_UPS_PER_S, 1)
@@ -77,16 +85,31 @@ class Recheck:
     async def look_up(self, order: Order) -> Order:
         """Return the order after asking the upstream, or as it is when that was just done.
 
+        The upstream is not asked either about an order that waits for its first send, for it can
+        not know it; nor where too many panels ask at this moment.
+
         Raises:
             JournalUnavailable: what was heard could not be journaled.
         """
         asking = self._asking.get(order.id)
         if asking is None:
-            if self._was_just_asked(order):
+            if order.sends == 1 and order.id in self._submission.turns:
+                return order
+            if self._was_just_asked(order) or not self._may_ask(order.reseller):
                 # What the caller read may be older than that look-up's end.
                 return await self._store.order_by_trx_id(order.reseller, order.trx_id) or order
             asking = self._begin(order)
+            self._panels[order.reseller] += 1
+            asking.add_done_callback(lambda _: self._has_asked(order.reseller))
         return (await asyncio.shield(asking)).order
+
+    def _may_ask(self, code: str) -> bool:
+        return self._panels[code] < MAX_ASKED - self._panels.total()
+
+    def _has_asked(self, code: str) -> None:
+        self._panels[code] -= 1
+        if not self._panels[code]:
+            del self._panels[code]
 
     async def look_up_now(self, order: Order) -> Found:
         """Ask the upstream as soon as the pace allows, also about a final order.
@@ -115,11 +138,15 @@ class Recheck:
         now = self._clock()
         self._asked_at.pop(order_id, None)
         self._asked_at[order_id] = now
-        while not 0 <= now - next(iter(self._asked_at.values())) < LOOK_UP_GAP_MS:
+        while (
+            len(self._asked_at) > MAX_REMEMBERED
+            or not 0 <= now - next(iter(self._asked_at.values())) < LOOK_UP_GAP_MS
+        ):
             del self._asked_at[next(iter(self._asked_at))]
 
     async def _ask(self, order: Order) -> Found:
         evidence, said = await self._hear(order)
+        self._submission.heard_of(order.id)
         try:
             change = await self._settlement.settle(order.id, evidence, said)
         except Exception:
@@ -128,7 +155,7 @@ class Recheck:
             raise
         self._note_asked(order.id)
         if change.send:
-            self._tasks.start(self._submission.submit(change.order))
+            self._submission.begin(change.order)
         return Found(change.order, said, answered=answers(evidence))
 
     async def _hear(self, order: Order) -> tuple[Evidence, str]:
@@ -181,8 +208,19 @@ class Recheck:
         """Settle a send whose process died before its answer; not one that is under way here."""
         if order.id in self._submission.in_flight:
             return order
+        if order.id in self._submission.turns:
+            return await self._let_wait(order)
         evidence = Evidence(source=Source.REPLY, verdict=Silence.NO_ANSWER, reason=_INTERRUPTED)
         return (await self._settlement.settle(order.id, evidence, _INTERRUPTED)).order
+
+    async def _let_wait(self, order: Order) -> Order:
+        """Put off the date of a send that had to wait for its turn, and was not expected to."""
+        now, rules = self._clock(), self._settlement.rules
+
+        def decide(current: Order) -> Record:
+            return Record(order=wait_for_turn(current, now, rules) if current.sending else current)
+
+        return (await self._store.change_order(order.id, decide)).order
 
     def _done(self, order_id: int) -> None:
         self._working.discard(order_id)

@@ -3,26 +3,38 @@
 The send was made durable before this module is called (contract T1). What provably never left is
 tried again for a short while; everything else is sent a second time only when `domain.truth` says
 so.
+
+A send that finds no free slot waits as two numbers, not as a task: an upstream that hangs has
+tens of thousands of them waiting. When its turn comes its order is read again, and decides whether
+it may still leave. Who asked hears soon that it is PENDING, not at the end of his patience.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.clients.upstream import NoAnswer, Unsent, UpstreamClient
 from gateway.domain.errors import JournalUnavailable
-from gateway.domain.order import Change, Evidence, Order, Silence, Source
+from gateway.domain.order import Change, Evidence, Order, Silence, Source, Status
+from gateway.domain.turns import Turn, Turns
 from gateway.flow.directory import Directory
 from gateway.flow.settlement import Settlement
-from gateway.flow.worker import AFTER_TROUBLE_S, passed
+from gateway.flow.worker import AFTER_TROUBLE_S, Tasks, passed
 from gateway.log import get_logger
 from gateway.protocol.text import Line
 from gateway.protocol.upstream import Reply, order_path, read_order_reply
+from gateway.store import Store
 from gateway.vault import Vault
 
 log = get_logger(__name__)
 
 _FIRST_PAUSE_S = 0.2  # between tries to connect; doubles
 _LONGEST_PAUSE_S = 1.0
+# How long a panel is kept waiting for the turn of its order. On an ordinary day a slot is free
+# again within milliseconds; where none was for two seconds the upstream hangs, and at 300 orders a
+# second each further second would keep 300 more connections.
+TURN_S = 2.0
+MAX_HOPEFUL = 1_000  # panels that wait so; beyond it one hears PENDING at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,9 @@ class Told:
 
     order: Order
     line: Line | None = None
+
+
+Tell = Callable[[Told], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,46 +63,157 @@ class Manner:
     public_url: str
 
 
-class Submission:
-    """Sends orders to the upstream."""
+def _nobody(_: Told) -> None:
+    """Tell nobody: a send that a look-up began, or whose panel has been answered."""
 
-    def __init__(
+
+class Submission:
+    """Sends orders to the upstream.
+
+    Attributes:
+        in_flight: the orders that have a slot: their send is under way, or its outcome is not
+            journaled yet.
+        turns: the sends that wait for a slot; no more than there are open orders.
+    """
+
+    def __init__(  # noqa: PLR0913  a send needs its order, its key, its token and a slot
         self,
+        store: Store,
         upstream: UpstreamClient,
         settlement: Settlement,
         directory: Directory,
         vault: Vault,
+        *,
         manner: Manner,
     ) -> None:
         self.in_flight: set[int] = set()
+        self.turns = Turns()
+        self._tasks = Tasks()
+        self._hopeful: dict[int, asyncio.Future[Told]] = {}
+        self._heard_of: set[int] = set()  # of those in flight: somebody else spoke of them, too
+        self._store = store
         self._upstream = upstream
         self._settlement = settlement
         self._directory = directory
         self._vault = vault
         self._manner = manner
-        self._slots = asyncio.Semaphore(manner.max_in_flight)
 
-    async def submit(self, order: Order) -> Told:
+    @property
+    def is_full(self) -> bool:
+        """Whether a send that begins now has to wait for its turn."""
+        return len(self.turns) > 0 or len(self.in_flight) >= self._manner.max_in_flight
+
+    async def submit(self, order: Order, tell: Tell = _nobody) -> None:
         """Send an order whose send has been begun in the journal, and settle what comes of it.
 
         The answer is journaled even if the journal is away for a while: this goes on until it is.
+        Where no slot is free this ends before the send: its turn comes by itself.
+
+        Args:
+            order: as it was journaled.
+            tell: called with what its panel is to hear, once; not called where its turn did not
+                come soon. What the journal holds is the answer then.
         """
-        self.in_flight.add(order.id)
+        turn = Turn(order.id, order.sends)
+        if self.is_full:
+            self.turns.add(order.reseller, turn)
+            await self._hope(order.id, tell)
+        else:
+            self.in_flight.add(order.id)
+            await self._in_slot(turn, order, tell)
+
+    def begin(self, order: Order) -> None:
+        """Submit an order for which nobody waits, in the background."""
+        turn = Turn(order.id, order.sends)
+        if self.is_full:
+            self.turns.add(order.reseller, turn)
+        else:
+            self._start(turn, order)
+
+    def heard_of(self, order_id: int) -> None:
+        """Take note that somebody else than the reply speaks of an order: it may know better."""
+        if order_id in self.in_flight:
+            self._heard_of.add(order_id)
+
+    async def _hope(self, order_id: int, tell: Tell) -> None:
+        """Wait a little for an order's turn to come and go."""
+        if len(self._hopeful) >= MAX_HOPEFUL:
+            return
+        loop = asyncio.get_running_loop()
+        hope: asyncio.Future[Told] = loop.create_future()
+        self._hopeful[order_id] = hope
         try:
-            has_to_wait = self._slots.locked()
-            async with self._slots:
-                passed("send.before")
-                is_late = has_to_wait or self._settlement.is_stale(order)
-                if is_late and not await self._settlement.may_leave(order):
-                    evidence, line, said = _silence(Silence.UNSENT, "its turn came too late")
-                else:
-                    evidence, line, said = await self._send(order)
-                passed("send.after")
+            async with asyncio.timeout(TURN_S):
+                tell(await hope)
+        except TimeoutError:
+            return
+        finally:
+            self._hopeful.pop(order_id, None)
+
+    def _give_turns(self) -> None:
+        """Let leave who waits, while there are free slots and this process goes on."""
+        while self.turns and self._settlement.rules.may_send:
+            if len(self.in_flight) >= self._manner.max_in_flight:
+                return
+            self._start(self.turns.pop(), None)
+
+    def _start(self, turn: Turn, order: Order | None) -> None:
+        self.in_flight.add(turn.order_id)
+        hope = self._hopeful.get(turn.order_id)
+        self._tasks.start(self._in_slot(turn, order, _nobody if hope is None else _fulfil(hope)))
+
+    async def _in_slot(self, turn: Turn, order: Order | None, tell: Tell) -> None:
+        """Make a send that has a slot, and keep the slot until its outcome is journaled.
+
+        Args:
+            turn: which send.
+            order: as it was journaled just now; None where it waited.
+            tell: who wants to hear of it.
+        """
+        try:
+            passed("send.before")
+            may_leave = True
+            if order is None or self._settlement.is_stale(order):
+                order = await self._read(turn.order_id)
+                if not order.sending or order.sends != turn.send:
+                    tell(Told(order))  # taken for dead meanwhile, and that is journaled
+                    return
+                may_leave = await self._settlement.may_leave(order)
+            if may_leave:
+                evidence, line, said = await self._send(order)
+            else:
+                evidence, line, said = _silence(Silence.UNSENT, "its turn came too late")
+            passed("send.after")
+            if self._may_be_told_now(order, evidence):
+                # Its saldo is known from now on, so that no later answer knows less than this one.
+                self._directory.saw_saldo(order.account, evidence.saldo)
+                tell(Told(order, line))
+                tell = _nobody
             change = await self._settle(order.id, evidence, said)
         finally:
-            self.in_flight.discard(order.id)
+            self.in_flight.discard(turn.order_id)
+            self._heard_of.discard(turn.order_id)
+            self._give_turns()
         relayed = line is not None and change.order.status is evidence.verdict
-        return Told(change.order, line if relayed else None)
+        tell(Told(change.order, line if relayed else None))
+
+    def _may_be_told_now(self, order: Order, evidence: Evidence) -> bool:
+        """Whether the reply may be said before it is journaled.
+
+        PENDING alone: the order is durable, and is PENDING there. Not where a callback or a
+        look-up spoke of the order meanwhile, for the journal may know better by now.
+        """
+        is_pending = evidence.verdict is Status.PENDING and order.status is Status.PENDING
+        return is_pending and order.sends == 1 and order.id not in self._heard_of
+
+    async def _read(self, order_id: int) -> Order:
+        """Return an order as it is now, however long the journal is away (T14)."""
+        while True:
+            try:
+                return await self._store.order(order_id)
+            except JournalUnavailable as error:
+                log.warning("order.waits", order_id=order_id, reason=str(error))
+            await asyncio.sleep(AFTER_TROUBLE_S)
 
     async def _send(self, order: Order) -> tuple[Evidence, Line | None, str]:
         key = self._directory.upstream_key(order.account)
@@ -135,6 +261,18 @@ class Submission:
             except JournalUnavailable as error:
                 log.warning("order.unsettled", order_id=order_id, reason=str(error))
             await asyncio.sleep(AFTER_TROUBLE_S)
+
+    async def finish(self, within_s: float) -> None:
+        """Wait for sends that are under way, at most this many seconds."""
+        await self._tasks.finish(within_s)
+
+
+def _fulfil(hope: "asyncio.Future[Told]") -> Tell:
+    def tell(told: Told) -> None:
+        if not hope.done():
+            hope.set_result(told)
+
+    return tell
 
 
 def _silence(verdict: Silence, reason: str) -> tuple[Evidence, None, str]:

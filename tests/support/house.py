@@ -1,5 +1,6 @@
 """The gateway in this process, with what a panel, the upstream and the operator do to it."""
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -134,9 +135,14 @@ class House:
         return f"/v{version}/otomax/order?{query}"
 
     async def order(self, *args: Any, **kwargs: Any) -> str:
-        """Order as `order_target` says; returns the line, which came with HTTP 200."""
+        """Order as `order_target` says; returns the line, which came with HTTP 200.
+
+        A PENDING may be answered a moment before the reply that said it is journaled; what a test
+        looks at next is the journal, so this waits until it is.
+        """
         answer = await self.get(self.order_target(*args, **kwargs))
         assert answer.status == 200, answer
+        await self.replies_journaled()
         return answer.text
 
     async def status(self, asked_id: str = "T1", reseller: str = RESELLER) -> str:
@@ -222,6 +228,12 @@ class House:
             return {table: count.fetchone()[0] for table, count in counts}
 
         return await self._sqlite._read(work)
+
+    async def replies_journaled(self) -> None:
+        """Wait until no answer is ahead of the journal; not long, for the journal may be away."""
+        flights = self.gateway.intake._flights
+        with contextlib.suppress(AssertionError):
+            await eventually(lambda: not any(f.told for f in flights.values()), within_s=1)
 
     # -- what happens to it
 
