@@ -5,13 +5,15 @@ when stdin does.
 """
 
 import asyncio
+import contextlib
 import sys
 import time
 from typing import Any
 
 import msgspec
 
-from gateway.bench.load import Job, Load
+from gateway.bench.load import Job, Load, Outcome
+from gateway.bench.procfs import cpu_s
 from gateway.bench.toss import Panels, Toss
 from gateway.bench.wire import Answerer
 
@@ -26,12 +28,30 @@ class Started(msgspec.Struct):
     panels: list[int]
 
 
+class Way(msgspec.Struct, kw_only=True):
+    """What came of orders that were followed to their end.
+
+    Attributes:
+        load: of the orders.
+        told: deliveries that came.
+        seconds: until the last of them.
+        cpu_s: of the gateway meanwhile.
+        own_cpu_s: of the counterparty.
+    """
+
+    load: Outcome
+    told: int
+    seconds: float
+    cpu_s: float
+    own_cpu_s: float
+
+
 class Counterparty:
     """Listens, loads, and says what it saw."""
 
     def __init__(self) -> None:
         self.toss = Toss()
-        self.panels = Panels(time.perf_counter)
+        self.panels = Panels()
 
     async def start(self) -> Started:
         """Listen as the upstream and as every panel."""
@@ -46,6 +66,39 @@ class Counterparty:
     async def do_load(self, **values: Any) -> object:  # noqa: ANN401  read just below
         """Run a load."""
         return await Load(msgspec.convert(values, Job)).run()
+
+    async def do_way(self, **values: Any) -> object:  # noqa: ANN401  read just below
+        """Place orders, call back about each, and wait until every panel has been told."""
+        job = msgspec.convert(values, Job)
+        self.toss.calls_back = True
+        await self.toss.callbacks.connect(job.host, job.port)
+        told = self.panels.expect(job.most, job.pid)
+        began, cpu, own = time.perf_counter(), cpu_s(job.pid), time.process_time()
+        load = await Load(job).run()
+        with contextlib.suppress(TimeoutError):  # who asked sees how many were told
+            async with asyncio.timeout(job.count_s):
+                await told.wait()
+        self.toss.calls_back = False
+        self.toss.callbacks.close()
+        return Way(
+            load=load,
+            told=self.panels.came,
+            seconds=time.perf_counter() - began,
+            cpu_s=cpu_s(job.pid) - cpu,
+            own_cpu_s=time.process_time() - own,
+        )
+
+    async def do_expect(self, *, count: int, pid: int) -> object:
+        """Take so many deliveries from now on."""
+        self.panels.expect(count, pid)
+        return True
+
+    async def do_delivered(self, *, within_s: float) -> object:
+        """Wait until they have come; says how fast the middle of them came."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.panels.told.wait()
+        return self.panels.middle()
 
 
 async def _listen(protocol: Any) -> int:  # noqa: ANN401  a factory

@@ -21,6 +21,7 @@ class Figure:
         gateway: the number of each run.
         yardstick: the number of the run beside each; empty where there is none.
         costs: less is better, so ratios are the other way round.
+        adds: what matters is how much is added to the yardstick's number.
         ratio_wanted: the median ratio is at least this; None: not asked for.
         at_most: the median of the gateway's own numbers is at most this; None: not asked for.
         note: what one has to know to read it.
@@ -32,6 +33,7 @@ class Figure:
     gateway: Sequence[float]
     yardstick: Sequence[float] = ()
     costs: bool = False
+    adds: bool = False
     ratio_wanted: float | None = None
     at_most: float | None = None
     note: str = ""
@@ -43,6 +45,11 @@ class Figure:
         return [
             _ratio(theirs, ours) if self.costs else _ratio(ours, theirs) for ours, theirs in pairs
         ]
+
+    @property
+    def added(self) -> list[float]:
+        """What each run adds to that of the yardstick beside it."""
+        return [ours - theirs for ours, theirs in zip(self.gateway, self.yardstick, strict=False)]
 
     @property
     def reached(self) -> bool | None:

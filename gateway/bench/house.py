@@ -1,18 +1,16 @@
 """A gateway's folder for the bench: configuration, resellers, journal; and the gateway on it."""
 
-import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.app import Gateway
 from gateway.bench.counterparty import HOST, Started
-from gateway.bench.processes import Child, child, until_ready
-from gateway.config import load_settings
+from gateway.bench.processes import START_S, Child, child, until_ready
 from gateway.web.listener import free_port
 
 RESELLERS = 8
+_KEY = "8dWc2vQmZr5TnXyB4LhKsJpG7fEaUo1i"  # as long as a key that the gateway makes
 
 # As in production, but for what would end a run instead of being measured: the limits are checked
 # for each order and never reached. Nobody calls back where orders alone are measured, so no
@@ -54,12 +52,13 @@ class House:
         others: where upstream and panels listen.
         recheck_s: the schedule of look-ups.
         keys: the resellers' keys, by code.
+        port: where the gateway listens.
     """
 
     folder: Path
     others: Started
     recheck_s: str = "600"
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(init=False)
     port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
@@ -74,33 +73,41 @@ class House:
             ),
             encoding="utf-8",
         )
-        if not self.keys:
-            asyncio.run(self._add_resellers())
+        self.keys = {f"toko{n}": f"toko{n}_{_KEY}" for n in range(RESELLERS)}
+        self._add_resellers()
 
     @property
     def journal(self) -> Path:
         """The journal's file."""
         return self.folder / "gateway.db"
 
-    async def _add_resellers(self) -> None:
-        async with Gateway.at_rest(load_settings(self.config, {})) as gateway:
-            for number in range(RESELLERS):
-                code = f"toko{number}"
-                values = {
-                    "code": code,
-                    "upstream_key": "bench-upstream-key",
-                    "callback_url": f"http://{HOST}:{self.others.panels[number]}/callback",
-                }
-                made = await gateway.desk.do("reseller.add", values)
-                self.keys[code] = made["key"]
+    def _add_resellers(self) -> None:
+        """Have the product make the journal, with these resellers in it."""
+        file = self.folder / "resellers.toml"
+        tables = (
+            f'[[reseller]]\ncode = "{code}"\nkey = "{key}"\nupstream_key = "bench-upstream-key"\n'
+            f'callback_url = "http://{HOST}:{self.others.panels[number]}/callback"\n'
+            for number, (code, key) in enumerate(self.keys.items())
+        )
+        file.write_text("".join(tables), encoding="utf-8")
+        words = ("gateway", "reseller", "apply", str(file), "--yes", "--config", str(self.config))
+        with child(words, self.folder / "apply.log") as applying:
+            applying.finish(START_S)
 
     @contextlib.contextmanager
-    def serving(self, loop: str = "shipped") -> Iterator[Child]:
-        """Run the gateway, ready when this begins."""
+    def serving(
+        self, loop: str = "shipped", before: Callable[[Child], object] = id
+    ) -> Iterator[Child]:
+        """Run the gateway, ready when this begins; `before` is called as soon as it runs."""
         words = ("gateway", "serve", "--config", str(self.config))
         with child(words, self.folder / "gateway.log", loop) as gateway:
+            before(gateway)
             until_ready(gateway, f"http://{HOST}:{self.port}/readyz")
             yield gateway
+
+    def status_targets(self) -> list[str]:
+        """Return what panels ask for when they want a status, one of each reseller."""
+        return [f"/v1/otomax/status/{{}}?apikey={key}" for key in self.keys.values()]
 
     def order_targets(self) -> list[str]:
         """Return what panels ask for when they order, one of each reseller."""

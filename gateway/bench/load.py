@@ -5,15 +5,19 @@ for. The CPU of whoever is asked is read by this process, at the two ends of wha
 """
 
 import asyncio
+import contextlib
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
 
+from gateway.bench.names import old_name
 from gateway.bench.procfs import cpu_s
 from gateway.bench.wire import OK, Asker
 
+_MS_PER_S = 1000
 _LAST_ANSWERS_S = 20.0  # longer than a gateway ever takes for an answer
 _SHOWN_BYTES = 400  # of the first answer that was wrong
 
@@ -27,9 +31,9 @@ class Job(msgspec.Struct, kw_only=True):
         pid: the process whose CPU is read.
         targets: paths with their queries, by turns; `{}` in them becomes a name of its own for
             each request.
-        names: what the names begin with; a number is appended. Empty: they are the numbers from 0
-            to `among`, in an order that jumps about.
-        among: see above.
+        names: what the names begin with; a number is appended.
+        old: where it is not 0, the names are those of so many old orders, in an order that jumps
+            about; the n-th of them belongs to the n-th target, by turns.
         expect: what stands in every right answer.
         connections: how many ask at the same time.
         warm_s: seconds that are not counted.
@@ -43,7 +47,7 @@ class Job(msgspec.Struct, kw_only=True):
     pid: int
     targets: list[str]
     names: str = ""
-    among: int = 1
+    old: int = 0
     expect: str
     connections: int = 64
     warm_s: float = 1.0
@@ -76,7 +80,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     took_ms: list[float] = msgspec.field(default_factory=list)
 
 
-_JUMP = 7919  # a prime, so that every number below `among` has its turn
+_JUMP = 7919  # a prime, so that every old order has its turn
 
 
 def requests(job: Job) -> Iterator[bytes]:
@@ -84,8 +88,9 @@ def requests(job: Job) -> Iterator[bytes]:
     tail = f" HTTP/1.1\r\nHost: {job.host}:{job.port}\r\nAccept: */*\r\n\r\n"
     around = [f"GET {target}{tail}".split("{}") for target in job.targets]
     for number in range(job.most):
-        name = f"{job.names}{number}" if job.names else str(number * _JUMP % job.among)
-        yield name.join(around[number % len(around)]).encode()
+        which = number * _JUMP % job.old if job.old else number
+        name = old_name(which) if job.old else f"{job.names}{number}"
+        yield name.join(around[which % len(around)]).encode()
 
 
 @dataclass
@@ -104,33 +109,39 @@ class Load:
         self._expect = self.job.expect.encode()
         self._counting = False
         self._asking = True
+        self._exhausted = False
         self._under_way = 0
         self._idle = asyncio.Event()
+        self._askers: list[Asker] = []
         self._spare: list[Asker] = []
-        self._due: list[float] = []
+        self._due: deque[float] = deque()
 
     async def run(self) -> Outcome:
         """Ask, count, and say what came of it."""
         loop, job = asyncio.get_running_loop(), self.job
         for _ in range(job.connections):
             _, asker = await loop.create_connection(lambda: Asker(self._heard), job.host, job.port)
-            self._spare.append(asker)
-        if not job.rate:
-            everybody, self._spare = self._spare, []
-            for asker in everybody:
-                self._ask(asker, time.perf_counter())
+            self._askers.append(asker)
+        if job.rate:
+            self._spare = list(self._askers)
+        for asker in () if job.rate else self._askers:
+            self._ask(asker, time.perf_counter())
         pacing = asyncio.create_task(self._pace()) if job.rate else None
         await asyncio.sleep(job.warm_s)
         self._counting = True
         began, cpu, own = time.perf_counter(), cpu_s(job.pid), time.process_time()
-        await asyncio.sleep(job.count_s)
+        await self._until_done(job.count_s)
         self._counting = False
         seconds = time.perf_counter() - began
         cpu, own = cpu_s(job.pid) - cpu, time.process_time() - own
         self._asking = False
         if pacing is not None:
             pacing.cancel()
+            now = time.perf_counter()  # what nobody was free to ask has waited all the same
+            self.took_ms += [(now - due) * _MS_PER_S for due in self._due]
         await self._finish()
+        for asker in self._askers:
+            asker.close()
         return Outcome(
             answered=self.answered,
             seconds=seconds,
@@ -142,9 +153,16 @@ class Load:
             took_ms=self.took_ms,
         )
 
+    async def _until_done(self, within_s: float) -> None:
+        """Wait until everything was asked and answered, or for so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
+
     def _ask(self, asker: Asker, due: float) -> None:
         request = next(self._requests, None)
         if request is None:
+            self._exhausted = True
             return
         asker.begun = due
         self.asked += 1
@@ -158,19 +176,26 @@ class Load:
                 self._wrong(b"the connection was lost")
             return
         self._under_way -= 1
+        self._count(answer, now - asker.begun)
+        if self._asking:
+            self._go_on(asker, now)
+        if not self._under_way and (self._exhausted or not self._asking):
+            self._idle.set()
+
+    def _count(self, answer: bytes, took_s: float) -> None:
         if not answer.startswith(OK) or self._expect not in answer:
             self._wrong(answer)
         elif self._counting:
             self.answered += 1
             if self.job.rate:
-                self.took_ms.append((now - asker.begun) * 1000)
-        if not self._asking:
-            if not self._under_way:
-                self._idle.set()
-        elif not self.job.rate:
+                self.took_ms.append(took_s * _MS_PER_S)
+
+    def _go_on(self, asker: Asker, now: float) -> None:
+        """Ask what is next: at once, or what has waited for its turn, or nothing for now."""
+        if not self.job.rate:
             self._ask(asker, now)
         elif self._due:
-            self._ask(asker, self._due.pop(0))
+            self._ask(asker, self._due.popleft())
         else:
             self._spare.append(asker)
 

@@ -1,43 +1,52 @@
 """Durable text orders, against a proxy that stores nothing; and what each costs of a CPU."""
 
 from collections.abc import Sequence
-from itertools import count
+from typing import Protocol
 
 from gateway.bench.figures import Figure
 from gateway.bench.load import Outcome
-from gateway.bench.stage import Stage
-from gateway.bench.toss import PENDING
+from gateway.bench.stage import At, Stage
 
 WANTED = 0.8  # contract §13; the goal is 1.0
 _WANTED_FAST = 0.15
 _LOOPS = {"asyncio": "default loop", "shipped": "as shipped"}
-_runs = count()
 
 
 def run_orders(stage: Stage, loop: str) -> list[Figure]:
     """Measure orders on one event loop; the proxy runs on the same."""
     ours: list[Outcome] = []
     theirs: list[Outcome] = []
-    name = f"orders, {_LOOPS[loop]}"
+    what, wanted = f"orders, {_LOOPS[loop]}", _WANTED_FAST if stage.size.fast else WANTED
     house = stage.house(f"orders-{loop}")
-    with house.serving(loop) as gateway, stage.yardstick("proxy", loop) as (port, pid):
+    with house.serving(loop) as gateway, stage.yardstick("proxy", loop) as proxy:
+        at = At(house.port, gateway.pid)
         for number in range(stage.size.pairs):
-            stage.say(f"{name}: {number + 1}/{stage.size.pairs}")
-            ours.append(order(stage, name, house.port, gateway.pid, house.order_targets()))
-            theirs.append(order(stage, name, port, pid, house.order_targets()))
-    return figures(
-        f"orders-{loop}", name, ours, theirs, _WANTED_FAST if stage.size.fast else WANTED
-    )
+            stage.say(f"{what}: {number + 1}/{stage.size.pairs}")
+            ours.append(stage.orders(what, at, house))
+            theirs.append(stage.orders(what, proxy, house))
+    return figures(f"orders-{loop}", what, ours, theirs, wanted)
 
 
-def order(stage: Stage, what: str, port: int, pid: int, targets: Sequence[str]) -> Outcome:
-    """Run a load of orders, each with a trx_id that was never used."""
-    names = f"b{next(_runs)}-"
-    return stage.load(what, port, pid, targets=targets, names=names, expect=PENDING)
+class Counted(Protocol):
+    """What came of a run: how many, in which time, at what cost of whoever is measured."""
+
+    @property
+    def answered(self) -> int: ...  # noqa: D102  see above
+
+    @property
+    def seconds(self) -> float: ...  # noqa: D102
+
+    @property
+    def cpu_s(self) -> float: ...  # noqa: D102
+
+
+def cpu_of_1000(run: Counted) -> float:
+    """Return the CPU seconds of a thousand."""
+    return 1000 * run.cpu_s / run.answered
 
 
 def figures(
-    name: str, title: str, ours: Sequence[Outcome], theirs: Sequence[Outcome], wanted: float
+    name: str, title: str, ours: Sequence[Counted], theirs: Sequence[Counted], wanted: float
 ) -> list[Figure]:
     """Return the rate, and the CPU behind it."""
     return [
@@ -45,16 +54,16 @@ def figures(
             name=name,
             title=title,
             unit="1/s",
-            gateway=[outcome.answered / outcome.seconds for outcome in ours],
-            yardstick=[outcome.answered / outcome.seconds for outcome in theirs],
+            gateway=[run.answered / run.seconds for run in ours],
+            yardstick=[run.answered / run.seconds for run in theirs],
             ratio_wanted=wanted,
         ),
         Figure(
             name=f"{name}-cpu",
             title=f"{title}, CPU",
             unit="s/1,000",
-            gateway=[1000 * outcome.cpu_s / outcome.answered for outcome in ours],
-            yardstick=[1000 * outcome.cpu_s / outcome.answered for outcome in theirs],
+            gateway=[cpu_of_1000(run) for run in ours],
+            yardstick=[cpu_of_1000(run) for run in theirs],
             costs=True,
         ),
     ]

@@ -65,12 +65,25 @@ class Child:
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode()
 
-    def ask(self, command: str, within_s: float, **values: object) -> Any:  # noqa: ANN401  JSON
+    def ask(self, command: str, limit_s: float, /, **values: object) -> Any:  # noqa: ANN401  JSON
         """Have it do a command, and return what it says."""
         assert self._process.stdin is not None  # noqa: S101  a pipe
         self._process.stdin.write(json.dumps({"do": command, "with": values}).encode() + b"\n")
         self._process.stdin.flush()
-        return json.loads(self.line(within_s))
+        return json.loads(self.line(limit_s))
+
+    def finish(self, within_s: float) -> None:
+        """Wait until it has done what it was started for.
+
+        Raises:
+            BenchError: it failed, or takes too long.
+        """
+        try:
+            code = self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            code = None
+        if code != 0:
+            raise BenchError(f"{self._log.stem} was not done: {self.last_words()}")
 
     @property
     def ended(self) -> bool:

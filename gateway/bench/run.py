@@ -6,10 +6,16 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from gateway.bench.deliveries import run_deliveries
 from gateway.bench.figures import Figure
+from gateway.bench.latency import run_latency
+from gateway.bench.old import run_old
+from gateway.bench.opened import run_opened
 from gateway.bench.orders import run_orders
 from gateway.bench.processes import BenchError
 from gateway.bench.stage import Size, Stage, stage
+from gateway.bench.status import run_status
+from gateway.bench.way import run_way
 
 Part = Callable[[Stage], list[Figure]]
 
@@ -17,6 +23,12 @@ PARTS: Mapping[str, Part] = MappingProxyType(
     {
         "orders": partial(run_orders, loop="asyncio"),
         "orders-uvloop": partial(run_orders, loop="shipped"),
+        "status": run_status,
+        "deliveries": run_deliveries,
+        "latency": run_latency,
+        "way": run_way,
+        "open": run_opened,
+        "old": run_old,
     }
 )
 

@@ -4,17 +4,27 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from gateway.bench.counterparty import HOST, Started
+from gateway.bench.counterparty import HOST, Started, Way
 from gateway.bench.house import House
 from gateway.bench.load import Outcome
 from gateway.bench.processes import START_S, BenchError, Child, child
+from gateway.bench.toss import PENDING
 
 _MARGIN_S = 40.0  # for connecting, and for the last answers
 _BUSY = 0.9  # of a core: beyond it the counterparty measured itself
+_WAY_S = 60.0  # for some thousand orders, from the first request to the last delivery
+_runs = count()
+
+
+def unused_names() -> str:
+    """Return how trx_ids begin that no run has used."""
+    return f"b{next(_runs)}-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +37,11 @@ class Size:
         warm_s: seconds of each run that are not counted.
         count_s: seconds that are.
         old_orders: how many the journal with old orders holds.
+        statuses: how many final orders are asked about.
+        deliveries: how many are due.
+        way_orders: how many orders are followed to their end.
+        open_orders: with how many the memory is looked at.
+        starts: how often the gateway is started with the most of them.
     """
 
     fast: bool = False
@@ -34,10 +49,34 @@ class Size:
     warm_s: float = 1.0
     count_s: float = 4.0
     old_orders: int = 5_000_000
+    statuses: int = 100_000
+    deliveries: int = 6_400
+    way_orders: int = 3_000
+    open_orders: tuple[int, ...] = (0, 10_000, 100_000)
+    starts: int = 3
 
 
 FULL = Size()
-FAST = Size(fast=True, pairs=2, warm_s=0.5, count_s=1.0, old_orders=100_000)
+FAST = Size(
+    fast=True,
+    pairs=2,
+    warm_s=0.5,
+    count_s=1.0,
+    old_orders=100_000,
+    statuses=10_000,
+    deliveries=1_600,
+    way_orders=500,
+    open_orders=(0, 100_000),
+    starts=1,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Who is asked: a port of this machine, and the process behind it."""
+
+    port: int
+    pid: int
 
 
 @dataclass
@@ -64,32 +103,77 @@ class Stage:
         """Make a folder for a gateway."""
         return House(self.folder / name, self.where, recheck_s)
 
-    def load(self, what: str, port: int, pid: int, **job: object) -> Outcome:
-        """Run a load, and warn of what spoils it.
+    def load(self, what: str, at: At, **job: Any) -> Outcome:  # noqa: ANN401  fields of a Job
+        """Run a load.
 
         Raises:
             BenchError: an answer was wrong.
         """
         job = {"warm_s": self.size.warm_s, "count_s": self.size.count_s} | job
-        within_s = float(str(job["warm_s"])) + float(str(job["count_s"])) + _MARGIN_S
-        said = self.others.ask("load", within_s, host=HOST, port=port, pid=pid, **job)
-        outcome = msgspec.convert(said, Outcome)
+        within_s = job["warm_s"] + job["count_s"] + _MARGIN_S
+        said = self.others.ask("load", within_s, host=HOST, port=at.port, pid=at.pid, **job)
+        return self._checked(what, msgspec.convert(said, Outcome))
+
+    def orders(self, what: str, at: At, house: House, **job: Any) -> Outcome:  # noqa: ANN401  same
+        """Run a load of orders, each with a trx_id that was never used; none ends."""
+        job = {"targets": house.order_targets(), "names": unused_names(), "expect": PENDING} | job
+        return self.load(what, at, **job)
+
+    def way(self, what: str, at: At, house: House, orders: int) -> Way:
+        """Place orders and follow each to its end: called back, settled, delivered.
+
+        Raises:
+            BenchError: one did not come to its end.
+        """
+        job = {
+            "targets": house.order_targets(),
+            "names": unused_names(),
+            "expect": PENDING,
+            "warm_s": 0.0,
+            "count_s": _WAY_S,
+            "most": orders,
+        }
+        within_s = 2 * (_WAY_S + _MARGIN_S)
+        said = self.others.ask("way", within_s, host=HOST, port=at.port, pid=at.pid, **job)
+        way = msgspec.convert(said, Way)
+        self._checked(what, way.load)
+        if way.told < orders:
+            raise BenchError(f"{what}: {way.told} of {orders} orders were told to their panels")
+        self.watch(what, way.own_cpu_s, way.seconds)
+        return way
+
+    def settle_one(self, house: House) -> None:
+        """Leave one order in a journal that went its whole way; the gateway is stopped then."""
+        with house.serving() as gateway:
+            self.way("one order", At(house.port, gateway.pid), house, 1)
+            gateway.stop()
+
+    def open_one(self, house: House) -> None:
+        """Leave one order in a journal that is open."""
+        with house.serving() as gateway:
+            self.orders("one order", At(house.port, gateway.pid), house, warm_s=0.0, most=1)
+            gateway.stop()
+
+    def _checked(self, what: str, outcome: Outcome) -> Outcome:
         if outcome.faults or not outcome.answered:
-            raise BenchError(f"{what}: {outcome.faults} answers were wrong: {outcome.first_fault}")
-        if outcome.own_cpu_s > _BUSY * outcome.seconds:
-            share = outcome.own_cpu_s / outcome.seconds
-            self.warn(
-                f"{what}: the load itself took {share:.0%} of a core; it is what was measured"
-            )
+            raise BenchError(f"{what}: {outcome.faults} wrong answers: {outcome.first_fault}")
+        self.watch(what, outcome.own_cpu_s, outcome.seconds)
         return outcome
 
+    def watch(self, what: str, own_cpu_s: float, seconds: float) -> None:
+        """Warn where the counterparty had so much to do that it measured itself."""
+        if own_cpu_s > _BUSY * seconds:
+            self.warn(
+                f"{what}: load, upstream and panels took {own_cpu_s / seconds:.0%} of a core"
+            )
+
     @contextlib.contextmanager
-    def yardstick(self, kind: str, loop: str) -> Iterator[tuple[int, int]]:
-        """Run a server to measure against; gives its port and process id."""
+    def yardstick(self, kind: str, loop: str) -> Iterator[At]:
+        """Run a server to measure against."""
         upstream = f"http://{HOST}:{self.where.upstream}"
         words = ("gateway.bench.yardstick", kind, upstream)
         with child(words, self.folder / f"{kind}.log", loop) as process:
-            yield int(process.line(START_S)), process.pid
+            yield At(int(process.line(START_S)), process.pid)
 
 
 @contextlib.contextmanager

@@ -33,7 +33,10 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
 def _row(figure: Figure) -> tuple[str, ...]:
     ratios = figure.ratios
     ratio = spread = ""
-    if ratios:
+    if figure.adds and figure.added:
+        added = figure.added
+        ratio, spread = f"+{shown(median(added))}", f"{shown(min(added))}..{shown(max(added))}"
+    elif ratios:
         ratio, spread = f"{median(ratios):.2f}", f"{min(ratios):.2f}..{max(ratios):.2f}"
     elif len(figure.gateway) > 1:
         spread = f"{shown(min(figure.gateway))}..{shown(max(figure.gateway))}"
@@ -81,6 +84,7 @@ def _plain(figure: Figure) -> dict[str, Any]:
     return asdict(figure) | {
         "gateway_median": median(figure.gateway) if figure.gateway else None,
         "yardstick_median": median(figure.yardstick) if figure.yardstick else None,
+        "added": figure.added if figure.adds else [],
         "ratios": ratios,
         "ratio_median": median(ratios) if ratios else None,
         "reached": figure.reached,

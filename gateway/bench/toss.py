@@ -5,10 +5,13 @@ count against whoever is measured beside it. The lines are the same.
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+
+from gateway.bench.procfs import cpu_s
 from gateway.bench.wire import OK, Asker, get, plain
 
 PENDING = ", status PENDING. RefId : ML_"
@@ -65,6 +68,7 @@ class Callbacks:
         self.confirmed = 0
         self.faults = 0
         self._waiting: deque[bytes] = deque()
+        self._askers: list[Asker] = []
         self._spare: list[Asker] = []
 
     async def connect(self, host: str, port: int) -> None:
@@ -72,7 +76,15 @@ class Callbacks:
         loop = asyncio.get_running_loop()
         for _ in range(_CALLERS):
             _, asker = await loop.create_connection(lambda: Asker(self._heard), host, port)
-            self._spare.append(asker)
+            self._askers.append(asker)
+        self._spare = list(self._askers)
+
+    def close(self) -> None:
+        """Close the connections; what was not said is not said any more."""
+        self._waiting.clear()
+        for asker in self._askers:
+            asker.close()
+        self._askers, self._spare = [], []
 
     def plan(self, callback_url: str, trx_id: str, number: str) -> None:
         """Call back about an order in a moment."""
@@ -105,18 +117,59 @@ class Callbacks:
             self._spare.append(asker)
 
 
-class Panels:
-    """Who takes deliveries: counts them, and remembers when they came."""
+class Middle(msgspec.Struct, kw_only=True):
+    """How fast deliveries came, without the first and the last tenth of them.
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self.came_at: list[float] = []
-        self._now = now
+    Attributes:
+        came: deliveries, all of them.
+        answered: those of the middle.
+        seconds: how long these took.
+        cpu_s: of whoever delivered, meanwhile.
+        own_cpu_s: of the counterparty.
+    """
+
+    came: int
+    answered: int = 0
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    own_cpu_s: float = 0.0
+
+
+class Panels:
+    """Who takes deliveries: counts them, and looks at the clocks when the middle of them comes."""
+
+    def __init__(self) -> None:
+        self.expect(0, 0)
+
+    def expect(self, count: int, pid: int) -> asyncio.Event:
+        """Count anew; returns what is set when so many have come."""
+        self.came = 0
+        self.told = asyncio.Event()
+        self._count, self._pid = count, pid
+        self._marks = (count // 10, count - count // 10)
+        self._clocks: list[tuple[float, float, float]] = []
+        return self.told
 
     def answer(self, target: bytes) -> bytes:
         """Take a delivery."""
         del target
-        self.came_at.append(self._now())
+        self.came += 1
+        if self.came in self._marks:
+            now = time.perf_counter(), cpu_s(self._pid), time.process_time()
+            self._clocks.append(now)
+        if self.came == self._count:
+            self.told.set()
         return _TAKEN
+
+    def middle(self) -> Middle:
+        """Return how fast they came."""
+        if len(self._clocks) != len(self._marks):
+            return Middle(came=self.came)
+        seconds, cpu, own = (b - a for a, b in zip(*self._clocks, strict=True))
+        low, high = self._marks
+        return Middle(
+            came=self.came, answered=high - low, seconds=seconds, cpu_s=cpu, own_cpu_s=own
+        )
 
 
 _TAKEN = plain(b"OK")

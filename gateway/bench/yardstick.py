@@ -1,4 +1,4 @@
-"""What the gateway is measured against: `python -m gateway.bench.yardstick proxy UPSTREAM`.
+"""What the gateway is measured against: `python -m gateway.bench.yardstick KIND GIVEN`.
 
 Each is what aiohttp's own documentation shows, and no more: nothing is stored, checked or logged.
 It prints its port, and ends with stdin.
@@ -6,9 +6,12 @@ It prints its port, and ends with stdin.
 
 import asyncio
 import sys
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import aiohttp
+import msgspec
 from aiohttp import web
 from yarl import URL
 
@@ -16,6 +19,8 @@ _CONSTANT = (
     "R#100000 APIKUY_ML_1680405885_1234 S1_1187.123456789(1002), status SUCCESS."
     " Nickname - 123456789(1002) . RefId: ML_1680405885_1234 . Sisa saldo 987654321"
 )
+
+_PER_HOST = 4  # `delivery.per_host`
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -48,6 +53,25 @@ async def _serve(kind: str, upstream: str) -> None:
         await runner.cleanup()
 
 
+async def _deliver(told: bytes) -> None:
+    """Call every URL of a list, each host with as many calls at a time as the gateway makes."""
+    by_host: dict[str, list[str]] = defaultdict(list)
+    for url in msgspec.json.decode(told, type=list[str]):
+        by_host[url.split("/", 3)[2]].append(url)
+    connector = aiohttp.TCPConnector(limit=0, limit_per_host=_PER_HOST)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        _say("ready")
+        places = [urls for urls in by_host.values() for _ in range(_PER_HOST)]
+        await asyncio.gather(*(_call(session, urls) for urls in places))
+
+
+async def _call(session: aiohttp.ClientSession, urls: list[str]) -> None:
+    while urls:
+        url = URL(urls.pop(), encoded=True)
+        async with session.get(url) as answer:
+            await answer.read()
+
+
 def _say(what: object) -> None:
     sys.stdout.write(f"{what}\n")
     sys.stdout.flush()
@@ -55,9 +79,11 @@ def _say(what: object) -> None:
 
 def main() -> None:
     """Run until stdin ends."""
-    kind, upstream = sys.argv[1:3]
+    kind, given = sys.argv[1:3]
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(kind, upstream))
+        runner.run(
+            _deliver(Path(given).read_bytes()) if kind == "deliver" else _serve(kind, given)
+        )
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

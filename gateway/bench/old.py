@@ -1,0 +1,38 @@
+"""Orders with millions of old ones in the journal, against an empty one."""
+
+import shutil
+
+from gateway.bench.figures import Figure
+from gateway.bench.load import Outcome
+from gateway.bench.orders import figures
+from gateway.bench.processes import BenchError
+from gateway.bench.seed import seed_old
+from gateway.bench.stage import At, Stage
+
+WANTED = 0.95  # contract §13
+_WANTED_FAST = 0.6  # short runs differ by a quarter from each other
+_BYTES_AN_ORDER = 900  # in the journal, with a step of its timeline, a delivery and the indexes
+_SPARE_BYTES = 1 << 30
+_LOOP = "asyncio"
+
+
+def run_old(stage: Stage) -> list[Figure]:
+    """Measure both journals by turns."""
+    number = stage.size.old_orders
+    what = f"orders, {number:,} old ones"
+    free, needed = shutil.disk_usage(stage.folder).free, number * _BYTES_AN_ORDER + _SPARE_BYTES
+    if free < needed:
+        gib = needed / (1 << 30)
+        raise BenchError(f"{what}: {stage.folder} has not the {gib:.1f} GiB free that they take")
+    full, empty = stage.house("old"), stage.house("empty")
+    stage.say(f"{what}: writing them")
+    stage.settle_one(full)
+    seed_old(full.journal, number, stage.say, whole=True)
+    ours: list[Outcome] = []
+    theirs: list[Outcome] = []
+    with full.serving(_LOOP) as one, empty.serving(_LOOP) as other:
+        for run in range(stage.size.pairs):
+            stage.say(f"{what}: {run + 1}/{stage.size.pairs}")
+            ours.append(stage.orders(what, At(full.port, one.pid), full))
+            theirs.append(stage.orders(what, At(empty.port, other.pid), empty))
+    return figures("old", what, ours, theirs, _WANTED_FAST if stage.size.fast else WANTED)
