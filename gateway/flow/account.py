@@ -13,6 +13,8 @@ from gateway.flow.worker import Tasks
 from gateway.protocol.upstream import read_user_reply, user_path
 from gateway.store import Store
 
+# At the same time; each may take the whole upstream.timeout_s. Beyond it one is answered BUSY.
+MAX_ASKING = 64
 _UNREACHABLE = "Server supplier tidak dapat dihubungi, coba lagi sebentar."
 
 
@@ -38,6 +40,8 @@ class Account:
         """
         asking = self._asking.get(reseller.code)
         if asking is None:
+            if len(self._asking) >= MAX_ASKING:
+                raise Refused(Code.BUSY)
             asking = self._tasks.start(self._ask(reseller))
             self._asking[reseller.code] = asking
             asking.add_done_callback(lambda _: self._asking.pop(reseller.code, None))
