@@ -1,10 +1,9 @@
 """What an operator must know, and take note of. A value alone: who sees it raises it."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator must know.
 
     Attributes:

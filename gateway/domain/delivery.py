@@ -5,8 +5,10 @@ Only what is true of one outbox row may live here; who sends it and how is `flow
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+import msgspec
+from msgspec.structs import replace
 
 from gateway.domain.backoff import delay_ms
 
@@ -20,8 +22,7 @@ class DeliveryState(StrEnum):
     SUPERSEDED = "superseded"  # a newer status of the same order took its place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, kw_only=True):
     """What is told to a reseller, frozen when its order was settled.
 
     Attributes:
@@ -37,8 +38,7 @@ class Message:
     host: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """A message in the outbox.
 
     Attributes:

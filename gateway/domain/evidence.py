@@ -3,8 +3,9 @@
 Values alone; what evidence does to an order is decided in `domain.truth`.
 """
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
+
+import msgspec
 
 
 class Status(StrEnum):
@@ -43,8 +44,7 @@ class Source(StrEnum):
     LOOKUP = "lookup"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was heard about an order.
 
     Attributes:

@@ -9,7 +9,9 @@ can be forgotten. All times are Unix milliseconds, all amounts whole Rupiah.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, explain
@@ -35,8 +37,7 @@ MAX_SENDS = 3  # contract T6
 LOOK_UP_GAP_MS = 2 * MS_PER_S
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, kw_only=True):
     """An order as the journal holds it.
 
     Attributes:
@@ -113,8 +114,7 @@ class Order:
         return self.product_code == product_code and self.dest == dest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """The times that decide, in seconds; from the configuration.
 
     Attributes:
@@ -137,8 +137,7 @@ class Rules:
     may_send: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What one piece of evidence made of an order.
 
     Attributes:

@@ -6,7 +6,7 @@ to have failed is watched for a day, in case the upstream bought it after all. P
 what the journal holds: a date may lie in the past, and then the order is simply due.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gateway.domain.backoff import MS_PER_S, delay_ms
 from gateway.domain.evidence import OPEN_STATUSES, Evidence, Silence, Source, Status

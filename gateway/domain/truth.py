@@ -20,8 +20,10 @@ when no further send is allowed, three such answers in a row end the order.
 An operator who knows better may `overrule` what is open. Nobody overrules what is final.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, Flag, auto
+
+from msgspec.structs import replace
 
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, NotDone

@@ -6,8 +6,9 @@ reason to look up; what a word then does to an order is decided in `domain.truth
 brings is short and always the same here, so that the journal can write it once.
 """
 
-from dataclasses import replace
 from enum import StrEnum
+
+from msgspec.structs import replace
 
 from gateway.clock import Clock
 from gateway.domain.errors import JournalUnavailable

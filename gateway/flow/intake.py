@@ -6,9 +6,10 @@ the same time wait for the same task. Nothing is refused as FAILED here unless i
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
+from msgspec.structs import replace
 
 from gateway.clock import Clock
 from gateway.domain.errors import Code, JournalUnavailable, Refused
@@ -30,6 +31,7 @@ MAX_ARRIVING = 1_000
 REFUSED_AFTER_S = 0.25
 MAX_REFUSED = 1_000  # requests that wait for their refusal; beyond it one is refused at once
 NOTHING = "-"  # stands in the journal for a product or destination that could not be taken
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
@@ -55,6 +57,7 @@ class Wish:
     fault: str | None
     asked: str
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """What is accepted at most: orders a second for each reseller (0: any), open orders in all."""
@@ -62,6 +65,7 @@ class Bounds:
     orders_per_s: float
     max_open_orders: int
     reply_timeout_s: float
+
 
 class Flight:
     """An order on its way, and who waits for it.
@@ -124,9 +128,11 @@ class Flight:
         finally:
             timer.cancel()
 
+
 def _wake(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)
+
 
 class Intake:
     """Takes orders in."""

@@ -4,8 +4,9 @@ All that goes in and out is plain data, ready for JSON. A key is shown once, whe
 change reads, decides and writes: the desk lets one command in at a time.
 """
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.clock import Clock
 from gateway.domain.backoff import MS_PER_S

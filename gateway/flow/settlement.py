@@ -7,7 +7,8 @@ is at that instant.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway import metrics
 from gateway.clock import Clock

@@ -4,12 +4,12 @@ aiohttp's own reading is lenient (`%FF` and `%FE` become the same character, the
 names wins), and money must not depend on a guess. Only the reading of queries lives here.
 """
 
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Query:
+
+class Query(msgspec.Struct, frozen=True):
     """The parameters of one request.
 
     Attributes:

@@ -1,8 +1,9 @@
 """Orders, deliveries and alerts as plain data, for `--json` and the control socket."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import asdict
 
 from gateway.domain.alert import Alert
 from gateway.domain.backoff import MS_PER_S
@@ -29,7 +30,7 @@ def shown_order(order: Order) -> dict[str, Any]:
 def shown_delivery(delivery: Delivery) -> dict[str, Any]:
     """Return a delivery as plain data."""
     shown = asdict(delivery)
-    shown.update(shown.pop("message"))
+    shown.update(asdict(shown.pop("message")))
     shown["state"] = delivery.state.value
     for name in _TIMES & shown.keys():
         shown[name] = when(shown[name])

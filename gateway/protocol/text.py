@@ -13,7 +13,8 @@ and a destination may hold a full stop.
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from gateway.domain.errors import Code, explain
 from gateway.domain.order import Order
@@ -38,8 +39,7 @@ _STATUS_LINE = re.compile(
 _SALDO = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the dialect; with an invoice_number it is the answer to a status request."""
 
     trx_id: str
@@ -84,8 +84,7 @@ def parse_user(text: str) -> int | None:
     return int(saldo) if is_line and _SALDO.fullmatch(saldo) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderRequest:
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a panel asked for. Fields that are missing or unsafe are None.
 
     Attributes:

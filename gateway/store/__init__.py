@@ -10,9 +10,10 @@ moment.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from gateway.domain.alert import Alert
 from gateway.domain.delivery import Delivery, DeliveryState, Message
@@ -27,8 +28,7 @@ class JournalUnusable(Exception):  # noqa: N818  the name says what is the matte
     """This journal can not be opened at all; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One step of an order's timeline.
 
     Attributes:
@@ -43,8 +43,7 @@ class Entry:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What one transaction writes about one order.
 
     Attributes:
@@ -68,8 +67,7 @@ class Record:
     saldo: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryRecord:
+class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What one transaction writes about one delivery.
 
     Attributes:
@@ -86,8 +84,7 @@ class DeliveryRecord:
     settles: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRow:
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     """One of a reseller's keys. `ends_at` is when it stops being taken, or None."""
 
     hash: bytes
@@ -97,8 +94,7 @@ class KeyRow:
     ends_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountRow:
+class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
     """A key at the upstream, sealed, and the balance last seen under it, Rupiah."""
 
     id: str
@@ -106,8 +102,7 @@ class AccountRow:
     saldo: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResellerRow:
+class ResellerRow(msgspec.Struct, frozen=True, kw_only=True):
     """A reseller as the journal holds it, keys sealed."""
 
     code: str
@@ -130,8 +125,7 @@ class Form(StrEnum):
     HINT = "hint"  # a query, with neither
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingCallback:
+class WaitingCallback(msgspec.Struct, frozen=True, kw_only=True):
     """A callback whose order is not known yet; `text` is its query or body as it came."""
 
     id: int
@@ -141,8 +135,7 @@ class WaitingCallback:
     received_at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderFilter:
+class OrderFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which orders a listing shows, newest first."""
 
     reseller: str | None = None
@@ -151,8 +144,7 @@ class OrderFilter:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Busy:
+class Busy(msgspec.Struct, frozen=True, kw_only=True):
     """Whose deliveries are to be left alone for now.
 
     Attributes:
@@ -171,8 +163,7 @@ class Busy:
     of_each: int = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryFilter:
+class DeliveryFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which deliveries are sent again.
 
     Attributes:
@@ -191,8 +182,7 @@ class DeliveryFilter:
     host: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resent:
+class Resent(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a part of the outbox.
 
     Attributes:

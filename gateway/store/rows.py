@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import fields
 from typing import Any
 
 from gateway.domain.delivery import Delivery, DeliveryState, Message
 from gateway.domain.order import Order, Status
 from gateway.store import KeyRow, ResellerRow
 
-ORDER_COLUMNS = tuple(field.name for field in fields(Order))
+ORDER_COLUMNS = Order.__struct_fields__
 # What never changes after an order was placed is not written again.
 _FROZEN = frozenset(
     {"id", "reseller", "trx_id", "product_code", "dest", "account", "callback_url", "placed_at"}

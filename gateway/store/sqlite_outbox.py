@@ -5,7 +5,8 @@ about a single delivery is in `sqlite_write`.
 """
 
 import sqlite3
-from dataclasses import asdict
+
+from msgspec.structs import asdict
 
 from gateway.domain.delivery import Delivery
 from gateway.store import Busy, DeliveryFilter, Entry, Resent

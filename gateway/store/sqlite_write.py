@@ -6,8 +6,9 @@ instant, and what it writes becomes durable with everything else of its batch.
 
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.domain.delivery import Delivery, DeliveryState, Message
 from gateway.domain.order import Order

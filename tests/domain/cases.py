@@ -3,8 +3,9 @@
 What the tests of `gateway.domain.order` share; what they expect stands in the tests themselves.
 """
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.domain.order import (
     Change,

@@ -1,9 +1,10 @@
 """Whatever arrives in whatever order: what must never happen to an order (contract T2 to T8)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.domain.errors import Code, explain
 from gateway.domain.order import Change, Evidence, Order, Silence, Source, Status

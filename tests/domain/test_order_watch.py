@@ -1,8 +1,8 @@
 """What was said to have failed is watched for a day, in case the upstream bought it after all."""
 
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.domain.errors import Code, NotDone
 from gateway.domain.order import Silence, Source, Status, fail

@@ -7,12 +7,12 @@ each time, and prints for a failure the line that repeats it.
 
 import os
 import unicodedata
-from dataclasses import replace
 from string import ascii_letters, digits
 from typing import Final
 
 from hypothesis import settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.domain.evidence import Status
 from gateway.domain.order import Order

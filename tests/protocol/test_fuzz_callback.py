@@ -1,11 +1,11 @@
 """Any callback in, any delivery out: nothing breaks, and an independent reader reads the same."""
 
-from dataclasses import replace
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import yarl
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.clients.reseller import _BadUrlError, _target
 from gateway.domain.delivery import Message

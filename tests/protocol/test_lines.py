@@ -2,11 +2,11 @@
 
 import re
 import unicodedata
-from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.domain.errors import Code, explain
 from gateway.domain.order import Order, Status

@@ -1,9 +1,9 @@
 """Every line of text of the upstream's document, read and written back to the same bytes."""
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.domain.errors import SENTENCES, Code
 from gateway.domain.order import Evidence, Silence, Source, Status

@@ -1,8 +1,9 @@
 """Orders, replies and the upstream document's samples, for the tests of the wire."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.domain.order import Order, Status
 from gateway.protocol.upstream import Reply

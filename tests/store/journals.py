@@ -1,9 +1,11 @@
 """What every backend is tested with: orders, messages, resellers, and how a journal is opened."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from gateway.domain.delivery import Delivery, Message
 from gateway.domain.order import Order, Rules, Status, begin_send

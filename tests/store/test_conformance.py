@@ -1,11 +1,11 @@
 """What every journal does, whatever it is made of: each test runs on each backend."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.order import Order, Status

@@ -1,10 +1,10 @@
 """What every journal does with what a reseller is told, and with callbacks of unknown orders."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.store import Busy, DeliveryFilter, Entry, Form, Record, Store

@@ -1,9 +1,9 @@
 """Alerts, mended times and whose turn it is: what every backend does the same."""
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Order, Status
