@@ -5,6 +5,7 @@ gateway allows itself. What is counted is what the panels took; the first and th
 left out, for there one side starts up or runs dry.
 """
 
+import shutil
 from collections.abc import Callable
 
 import msgspec
@@ -26,20 +27,17 @@ _WHAT = "deliveries"
 
 def run_deliveries(stage: Stage) -> list[Figure]:
     """Measure both sides by turns, the gateway each time with a new outbox."""
-    ours: list[Middle] = []
-    theirs: list[Middle] = []
     wanted = _WANTED_FAST if stage.size.fast else WANTED
     house = stage.house("deliveries")
     stage.settle_one(house)
-    for number in range(stage.size.pairs):
-        stage.say(f"{_WHAT}: {number + 1}/{stage.size.pairs}")
-        urls = seed_due(house.journal, stage.size.deliveries, stage.where.panels)
-        ours.append(_gateway(stage, house))
-        theirs.append(_client(stage, urls))
+    ours, theirs = stage.in_turn(
+        _WHAT, lambda: _gateway(stage, house), lambda: _client(stage, house)
+    )
     return figures("deliveries", _WHAT, ours, theirs, wanted)
 
 
 def _gateway(stage: Stage, house: House) -> Middle:
+    seed_due(house.journal, stage.size.deliveries, stage.where.panels)
     with house.serving(_LOOP, before=_expecting(stage)) as gateway:
         middle = _middle(stage)
         gateway.stop()
@@ -49,8 +47,11 @@ def _gateway(stage: Stage, house: House) -> Middle:
     return middle
 
 
-def _client(stage: Stage, urls: list[str]) -> Middle:
-    file = stage.folder / "urls.json"
+def _client(stage: Stage, house: House) -> Middle:
+    """Call what a journal that no gateway runs on has due; it is thrown away."""
+    file, journal = stage.folder / "urls.json", stage.folder / "client.db"
+    shutil.copy(house.journal, journal)
+    urls = seed_due(journal, stage.size.deliveries, stage.where.panels)
     file.write_bytes(msgspec.json.encode(urls))
     words = ("gateway.bench.yardstick", "deliver", str(file))
     with child(words, stage.folder / "deliver.log", _LOOP) as process:

@@ -66,8 +66,8 @@ def _ratio(over: float, under: float) -> float:
 
 
 def all_reached(figures: Sequence[Figure]) -> bool:
-    """Whether no figure was missed; nothing measured is nothing reached."""
-    return bool(figures) and all(figure.reached is not False for figure in figures)
+    """Whether no figure was missed."""
+    return all(figure.reached is not False for figure in figures)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -17,18 +17,17 @@ _LOOP = "asyncio"
 
 def run_latency(stage: Stage) -> list[Figure]:
     """Measure both sides at the same rate."""
-    ours: list[Outcome] = []
-    theirs: list[Outcome] = []
     house = stage.house("latency")
     with house.serving(_LOOP) as gateway, stage.yardstick("proxy", _LOOP) as proxy:
         at = At(house.port, gateway.pid)
         most = stage.orders("latency", at, house)
         rate = float(f"{_SHARE * most.answered / most.seconds:.1g}")
-        for number in range(stage.size.pairs):
-            what = f"latency at {rate:g}/s"
-            stage.say(f"{what}: {number + 1}/{stage.size.pairs}")
-            ours.append(stage.orders(what, at, house, rate=rate))
-            theirs.append(stage.orders(what, proxy, house, rate=rate))
+        what = f"latency at {rate:g}/s"
+        ours, theirs = stage.in_turn(
+            what,
+            lambda: stage.orders(what, at, house, rate=rate),
+            lambda: stage.orders(what, proxy, house, rate=rate),
+        )
     return [_figure(name, rate, ours, theirs) for name in _SHARES]
 
 

@@ -3,7 +3,6 @@
 import shutil
 
 from gateway.bench.figures import Figure
-from gateway.bench.load import Outcome
 from gateway.bench.orders import figures
 from gateway.bench.processes import BenchError
 from gateway.bench.seed import seed_old
@@ -28,11 +27,11 @@ def run_old(stage: Stage) -> list[Figure]:
     stage.say(f"{what}: writing them")
     stage.settle_one(full)
     seed_old(full.journal, number, stage.say, whole=True)
-    ours: list[Outcome] = []
-    theirs: list[Outcome] = []
     with full.serving(_LOOP) as one, empty.serving(_LOOP) as other:
-        for run in range(stage.size.pairs):
-            stage.say(f"{what}: {run + 1}/{stage.size.pairs}")
-            ours.append(stage.orders(what, At(full.port, one.pid), full))
-            theirs.append(stage.orders(what, At(empty.port, other.pid), empty))
+        at, there = At(full.port, one.pid), At(empty.port, other.pid)
+        ours, theirs = stage.in_turn(
+            what,
+            lambda: stage.orders(what, at, full),
+            lambda: stage.orders(what, there, empty),
+        )
     return figures("old", what, ours, theirs, _WANTED_FAST if stage.size.fast else WANTED)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.bench.figures import Figure
-from gateway.bench.load import Outcome
 from gateway.bench.stage import At, Stage
 
 WANTED = 0.8  # contract §13; the goal is 1.0
@@ -14,16 +13,15 @@ _LOOPS = {"asyncio": "default loop", "shipped": "as shipped"}
 
 def run_orders(stage: Stage, loop: str) -> list[Figure]:
     """Measure orders on one event loop; the proxy runs on the same."""
-    ours: list[Outcome] = []
-    theirs: list[Outcome] = []
     what, wanted = f"orders, {_LOOPS[loop]}", _WANTED_FAST if stage.size.fast else WANTED
     house = stage.house(f"orders-{loop}")
     with house.serving(loop) as gateway, stage.yardstick("proxy", loop) as proxy:
         at = At(house.port, gateway.pid)
-        for number in range(stage.size.pairs):
-            stage.say(f"{what}: {number + 1}/{stage.size.pairs}")
-            ours.append(stage.orders(what, at, house))
-            theirs.append(stage.orders(what, proxy, house))
+        ours, theirs = stage.in_turn(
+            what,
+            lambda: stage.orders(what, at, house),
+            lambda: stage.orders(what, proxy, house),
+        )
     return figures(f"orders-{loop}", what, ours, theirs, wanted)
 
 

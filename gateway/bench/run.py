@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -12,14 +13,12 @@ from gateway.bench.latency import run_latency
 from gateway.bench.old import run_old
 from gateway.bench.opened import run_opened
 from gateway.bench.orders import run_orders
-from gateway.bench.processes import BenchError
 from gateway.bench.stage import Size, Stage, stage
 from gateway.bench.status import run_status
+from gateway.bench.steps import run_steps
 from gateway.bench.way import run_way
 
-Part = Callable[[Stage], list[Figure]]
-
-PARTS: Mapping[str, Part] = MappingProxyType(
+PARTS: Mapping[str, Callable[[Stage], list[Figure]]] = MappingProxyType(
     {
         "orders": partial(run_orders, loop="asyncio"),
         "orders-uvloop": partial(run_orders, loop="shipped"),
@@ -31,18 +30,34 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "old": run_old,
     }
 )
+STEPS = "steps"  # a part without a yardstick
+NAMES = (*PARTS, STEPS)
 
 
-def run(names: Sequence[str], size: Size) -> tuple[list[Figure], list[str]]:
-    """Measure these parts; returns the figures, and what spoils them."""
-    figures: list[Figure] = []
+@dataclass
+class Report:
+    """What was measured, and what spoils it; `steps` in µs, None where one could not be."""
+
+    figures: list[Figure] = field(default_factory=list)
+    steps: dict[str, float | None] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def run(names: Sequence[str], size: Size) -> Report:
+    """Measure these parts.
+
+    Raises:
+        BenchError: something could not be measured.
+    """
+    report = Report()
     with (
         tempfile.TemporaryDirectory(prefix="otomax-gateway-bench-") as folder,
         stage(Path(folder), size) as everything,
     ):
         for name in names:
-            figures += PARTS[name](everything)
-        return figures, everything.warnings
-
-
-__all__ = ["PARTS", "BenchError", "run"]
+            if name == STEPS:
+                report.steps = run_steps(everything)
+            else:
+                report.figures += PARTS[name](everything)
+        report.warnings = everything.warnings
+    return report

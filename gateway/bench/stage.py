@@ -2,11 +2,11 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ _MARGIN_S = 40.0  # for connecting, and for the last answers
 _BUSY = 0.9  # of a core: beyond it the counterparty measured itself
 _WAY_S = 60.0  # for some thousand orders, from the first request to the last delivery
 _runs = count()
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 def unused_names() -> str:
@@ -42,6 +44,7 @@ class Size:
         way_orders: how many orders are followed to their end.
         open_orders: with how many the memory is looked at.
         starts: how often the gateway is started with the most of them.
+        steps: calls of each single step.
     """
 
     fast: bool = False
@@ -54,6 +57,7 @@ class Size:
     way_orders: int = 3_000
     open_orders: tuple[int, ...] = (0, 10_000, 100_000)
     starts: int = 3
+    steps: int = 2_000
 
 
 FULL = Size()
@@ -68,6 +72,7 @@ FAST = Size(
     way_orders=500,
     open_orders=(0, 100_000),
     starts=1,
+    steps=500,
 )
 
 
@@ -141,6 +146,28 @@ class Stage:
             raise BenchError(f"{what}: {way.told} of {orders} orders were told to their panels")
         self.watch(what, way.own_cpu_s, way.seconds)
         return way
+
+    def in_turn(
+        self, what: str, ours: Callable[[], T], theirs: Callable[[], U]
+    ) -> tuple[list[T], list[U]]:
+        """Run both sides by turns; who begins changes with each pair, for the first may be slower.
+
+        Args:
+            what: is measured.
+            ours: one run of the gateway.
+            theirs: one run of the yardstick.
+        """
+        of_us: list[T] = []
+        of_them: list[U] = []
+        for number in range(self.size.pairs):
+            self.say(f"{what}: {number + 1}/{self.size.pairs}")
+            if number % 2:
+                of_them.append(theirs())
+                of_us.append(ours())
+            else:
+                of_us.append(ours())
+                of_them.append(theirs())
+        return of_us, of_them
 
     def settle_one(self, house: House) -> None:
         """Leave one order in a journal that went its whole way; the gateway is stopped then."""

@@ -1,7 +1,6 @@
 """Status answers of final orders, out of the journal, against a handler with one constant."""
 
 from gateway.bench.figures import Figure
-from gateway.bench.load import Outcome
 from gateway.bench.orders import figures
 from gateway.bench.seed import seed_old
 from gateway.bench.stage import At, Stage
@@ -14,15 +13,15 @@ _EXPECT = ", status SUCCESS. "
 def run_status(stage: Stage) -> list[Figure]:
     """Measure status answers about many different orders."""
     loop, what, wanted = "asyncio", "status answers", _WANTED_FAST if stage.size.fast else WANTED
-    ours: list[Outcome] = []
-    theirs: list[Outcome] = []
     house = stage.house("status")
     stage.settle_one(house)
     seed_old(house.journal, stage.size.statuses, stage.say, whole=False)
     job = {"targets": house.status_targets(), "old": stage.size.statuses, "expect": _EXPECT}
     with house.serving(loop) as gateway, stage.yardstick("constant", loop) as constant:
-        for number in range(stage.size.pairs):
-            stage.say(f"{what}: {number + 1}/{stage.size.pairs}")
-            ours.append(stage.load(what, At(house.port, gateway.pid), **job))
-            theirs.append(stage.load(what, constant, **job))
+        at = At(house.port, gateway.pid)
+        ours, theirs = stage.in_turn(
+            what,
+            lambda: stage.load(what, at, **job),
+            lambda: stage.load(what, constant, **job),
+        )
     return figures("status", what, ours, theirs, wanted)

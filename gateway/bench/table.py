@@ -20,7 +20,7 @@ def as_text(figures: Sequence[Figure], notes: Sequence[str]) -> str:
     lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
     lines.insert(1, "-" * max(len(line) for line in lines))
     told = [f"{figure.title}: {figure.note}" for figure in figures if figure.note]
-    return "\n".join([*lines, "", *told, *notes])
+    return "\n".join([*(lines if figures else ()), *told, *notes])
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -50,6 +50,16 @@ def _row(figure: Figure) -> tuple[str, ...]:
         wanted(figure),
         _SAID[figure.reached],
     )
+
+
+def steps_as_text(steps: Mapping[str, float | None]) -> list[str]:
+    """Return the short table of what each step costs."""
+    if not steps:
+        return []
+    width = max(map(len, steps))
+    costs = {name: "not measured" if us is None else shown(us) for name, us in steps.items()}
+    rows = [f"  {name:<{width}}  {cost:>6}" for name, cost in costs.items()]
+    return ["", "cost by step, µs of CPU for one order", *rows]
 
 
 def wanted(figure: Figure) -> str:

@@ -1,8 +1,6 @@
 """The whole way of an order: placed, called back, settled, delivered. What it costs of a CPU."""
 
-from gateway.bench.counterparty import Way
 from gateway.bench.figures import Figure
-from gateway.bench.load import Outcome
 from gateway.bench.orders import cpu_of_1000
 from gateway.bench.stage import At, Stage
 
@@ -11,15 +9,15 @@ _LOOP = "asyncio"
 
 def run_way(stage: Stage) -> list[Figure]:
     """Measure whole ways; beside each the proxy's CPU for orders alone, for it knows no more."""
-    ours: list[Way] = []
-    theirs: list[Outcome] = []
     house = stage.house("way")
     orders = stage.size.way_orders
     with house.serving(_LOOP) as gateway, stage.yardstick("proxy", _LOOP) as proxy:
-        for number in range(stage.size.pairs):
-            stage.say(f"whole way: {number + 1}/{stage.size.pairs}")
-            ours.append(stage.way("whole way", At(house.port, gateway.pid), house, orders))
-            theirs.append(stage.orders("whole way", proxy, house))
+        at = At(house.port, gateway.pid)
+        ours, theirs = stage.in_turn(
+            "whole way",
+            lambda: stage.way("whole way", at, house, orders),
+            lambda: stage.orders("whole way", proxy, house),
+        )
     return [
         Figure(
             name="way",

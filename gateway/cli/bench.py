@@ -5,10 +5,14 @@ import signal
 import sys
 from dataclasses import replace
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gateway.cli.options import EXIT_NOT_DONE, fail, json_option
+
+if TYPE_CHECKING:
+    from gateway.bench.run import Report
 
 
 @click.command()
@@ -32,37 +36,39 @@ def bench(
     compared across machines or days.
     """
     from gateway.bench.figures import all_reached
-    from gateway.bench.machine import machine, versions
-    from gateway.bench.run import PARTS, BenchError, run
+    from gateway.bench.processes import BenchError
+    from gateway.bench.run import NAMES, run
     from gateway.bench.stage import FAST, FULL
-    from gateway.bench.table import as_json as plain
-    from gateway.bench.table import as_text
 
-    unknown = [name for name in only if name not in PARTS]
+    unknown = [name for name in only if name not in NAMES]
     if unknown:
-        raise click.UsageError(f"no such part: {unknown[0]}; there are {', '.join(PARTS)}")
+        raise click.UsageError(f"no such part: {unknown[0]}; there are {', '.join(NAMES)}")
     size = FAST if fast else FULL
     size = replace(size, pairs=pairs or size.pairs, count_s=seconds or size.count_s)
     signal.signal(signal.SIGTERM, _end)
     try:
-        figures, warnings = run(only or list(PARTS), size)
+        report = run(only or NAMES, size)
     except BenchError as error:
         fail(str(error))
-    about = {"machine": machine(), "versions": versions(), "warnings": warnings}
+    _show(report, as_json=as_json)
+    sys.exit(0 if all_reached(report.figures) else EXIT_NOT_DONE)
+
+
+def _show(report: "Report", *, as_json: bool) -> None:
+    from gateway.bench.machine import machine, versions
+    from gateway.bench.table import as_json as plain
+    from gateway.bench.table import as_text, steps_as_text
+
+    about: dict[str, Any] = {"machine": machine(), "versions": versions()}
     if as_json:
-        click.echo(json.dumps(plain(figures, about), indent=2))
-    else:
-        click.echo(as_text(figures, _notes(about["machine"], about["versions"], warnings)))
-    sys.exit(0 if all_reached(figures) else EXIT_NOT_DONE)
-
-
-def _notes(machine: object, versions: object, warnings: list[str]) -> list[str]:
-    return [*(f"warning: {warning}" for warning in warnings), *map(_told, (machine, versions))]
-
-
-def _told(about: object) -> str:
-    assert isinstance(about, dict)  # noqa: S101  made above
-    return " · ".join(f"{name} {value}" for name, value in about.items())
+        about |= {"steps": report.steps, "warnings": report.warnings}
+        click.echo(json.dumps(plain(report.figures, about), indent=2))
+        return
+    warnings = [f"warning: {warning}" for warning in report.warnings]
+    told = [
+        " · ".join(f"{name} {value}" for name, value in part.items()) for part in about.values()
+    ]
+    click.echo(as_text(report.figures, [*steps_as_text(report.steps), "", *warnings, *told]))
 
 
 def _end(number: int, frame: FrameType | None) -> None:
