@@ -28,8 +28,7 @@ _WHAT = "deliveries"
 def run_deliveries(stage: Stage) -> list[Figure]:
     """Measure both sides by turns, the gateway each time with a new outbox."""
     wanted = _WANTED_FAST if stage.size.fast else WANTED
-    house = stage.house("deliveries")
-    stage.settle_one(house)
+    house = stage.house("deliveries", like="settled")
     ours, theirs = stage.in_turn(
         _WHAT, lambda: _gateway(stage, house), lambda: _client(stage, house)
     )

@@ -1,6 +1,7 @@
 """A gateway's folder for the bench: configuration, resellers, journal; and the gateway on it."""
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,7 @@ class House:
         folder: empty, or not there yet.
         others: where upstream and panels listen.
         recheck_s: the schedule of look-ups.
+        like: another house's folder, whose journal is copied; its gateway does not run.
         keys: the resellers' keys, by code.
         port: where the gateway listens.
     """
@@ -58,6 +60,7 @@ class House:
     folder: Path
     others: Started
     recheck_s: str = "600"
+    like: Path | None = None
     keys: dict[str, str] = field(init=False)
     port: int = field(default_factory=free_port)
 
@@ -74,7 +77,12 @@ class House:
             encoding="utf-8",
         )
         self.keys = {f"toko{n}": f"toko{n}_{_KEY}" for n in range(RESELLERS)}
-        self._add_resellers()
+        if self.like is None:
+            self._add_resellers()
+        else:
+            for name in ("gateway.db", "gateway.db-wal", "secret.key"):
+                if (self.like / name).exists():
+                    shutil.copy2(self.like / name, self.folder / name)
 
     @property
     def journal(self) -> Path:

@@ -32,8 +32,7 @@ def run_opened(stage: Stage) -> list[Figure]:
 
 
 def _figures(stage: Stage, number: int, *, most: bool) -> list[Figure]:
-    house = stage.house(f"open-{number}", _SCHEDULE_S)
-    stage.open_one(house)
+    house = stage.house(f"open-{number}", "open", _SCHEDULE_S)
     seed_open(house.journal, number)
     found: dict[str, list[float]] = defaultdict(list)
     for start in range(stage.size.starts if most else 1):

@@ -64,13 +64,13 @@ FULL = Size()
 FAST = Size(
     fast=True,
     pairs=2,
-    warm_s=0.5,
-    count_s=1.0,
+    warm_s=0.4,
+    count_s=0.8,
     old_orders=100_000,
     statuses=10_000,
     deliveries=1_600,
     way_orders=500,
-    open_orders=(0, 100_000),
+    open_orders=(100_000,),
     starts=1,
     steps=500,
 )
@@ -93,6 +93,7 @@ class Stage:
     where: Started
     size: Size
     warnings: list[str] = field(default_factory=list)
+    _models: dict[str, Path] = field(default_factory=dict)
 
     def say(self, text: str) -> None:
         """Tell whoever waits how far it is."""
@@ -104,9 +105,28 @@ class Stage:
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def house(self, name: str, recheck_s: str = "600") -> House:
-        """Make a folder for a gateway."""
-        return House(self.folder / name, self.where, recheck_s)
+    def house(self, name: str, like: str = "", recheck_s: str = "600") -> House:
+        """Make a folder for a gateway.
+
+        Args:
+            name: of the folder.
+            like: `settled` or `open` where its journal is to hold one such order.
+            recheck_s: the schedule of look-ups.
+        """
+        return House(self.folder / name, self.where, recheck_s, self._model(like))
+
+    def _model(self, kind: str) -> Path:
+        """Return a folder that a house is copied from; made when it is first asked for."""
+        if kind not in self._models:
+            folder = self.folder / f"model-{kind}"
+            like = self._model("") if kind else None
+            house = House(folder, self.where, like=like)
+            if kind == "settled":
+                self._settle_one(house)
+            elif kind == "open":
+                self._open_one(house)
+            self._models[kind] = folder
+        return self._models[kind]
 
     def load(self, what: str, at: At, **job: Any) -> Outcome:  # noqa: ANN401  fields of a Job
         """Run a load.
@@ -148,7 +168,7 @@ class Stage:
         return way
 
     def in_turn(
-        self, what: str, ours: Callable[[], T], theirs: Callable[[], U]
+        self, what: str, ours: Callable[[], T], theirs: Callable[[], U], times: int = 1
     ) -> tuple[list[T], list[U]]:
         """Run both sides by turns; who begins changes with each pair, for the first may be slower.
 
@@ -156,11 +176,13 @@ class Stage:
             what: is measured.
             ours: one run of the gateway.
             theirs: one run of the yardstick.
+            times: how many times more pairs than usual.
         """
         of_us: list[T] = []
         of_them: list[U] = []
-        for number in range(self.size.pairs):
-            self.say(f"{what}: {number + 1}/{self.size.pairs}")
+        pairs = self.size.pairs * times
+        for number in range(pairs):
+            self.say(f"{what}: {number + 1}/{pairs}")
             if number % 2:
                 of_them.append(theirs())
                 of_us.append(ours())
@@ -169,13 +191,13 @@ class Stage:
                 of_them.append(theirs())
         return of_us, of_them
 
-    def settle_one(self, house: House) -> None:
+    def _settle_one(self, house: House) -> None:
         """Leave one order in a journal that went its whole way; the gateway is stopped then."""
         with house.serving() as gateway:
             self.way("one order", At(house.port, gateway.pid), house, 1)
             gateway.stop()
 
-    def open_one(self, house: House) -> None:
+    def _open_one(self, house: House) -> None:
         """Leave one order in a journal that is open."""
         with house.serving() as gateway:
             self.orders("one order", At(house.port, gateway.pid), house, warm_s=0.0, most=1)

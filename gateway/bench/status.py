@@ -13,8 +13,7 @@ _EXPECT = ", status SUCCESS. "
 def run_status(stage: Stage) -> list[Figure]:
     """Measure status answers about many different orders."""
     loop, what, wanted = "asyncio", "status answers", _WANTED_FAST if stage.size.fast else WANTED
-    house = stage.house("status")
-    stage.settle_one(house)
+    house = stage.house("status", like="settled")
     seed_old(house.journal, stage.size.statuses, stage.say, whole=False)
     job = {"targets": house.status_targets(), "old": stage.size.statuses, "expect": _EXPECT}
     with house.serving(loop) as gateway, stage.yardstick("constant", loop) as constant:
