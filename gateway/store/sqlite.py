@@ -185,17 +185,18 @@ class SqliteStore:
         return (await self._all_orders("id = ?", (order_id,)))[0]
 
     async def order_by_trx_id(self, reseller: str, trx_id: str) -> Order | None:
-        return await self._one_order("reseller = ? AND trx_id = ?", (reseller, trx_id))
+        return await self._one_order("WHERE reseller = ? AND trx_id = ?", (reseller, trx_id))
 
     async def order_by_invoice(self, invoice_number: str, reseller: str | None) -> Order | None:
-        where, values = "invoice_number = ?", [invoice_number]
+        # Else SQLite takes the way through all of the reseller's orders, for it is in their order.
+        where, values = "INDEXED BY orders_invoice WHERE invoice_number = ?", [invoice_number]
         if reseller is not None:
             where, values = f"{where} AND reseller = ?", [*values, reseller]
         return await self._one_order(f"{where} ORDER BY id DESC LIMIT 1", values)
 
     async def _one_order(self, where: str, values: Sequence[Any]) -> Order | None:
         def work(connection: sqlite3.Connection) -> Order | None:
-            row = connection.execute(f"{SELECT_ORDER} WHERE {where}", values).fetchone()
+            row = connection.execute(f"{SELECT_ORDER} {where}", values).fetchone()
             return None if row is None else order_from(row)
 
         return await self._read(work)

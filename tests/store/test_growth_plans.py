@@ -1,0 +1,387 @@
+"""No question to the journal walks it, however many old orders it holds.
+
+Every intent of the Store is exercised while what SQLite is told is noted, so a new statement is
+looked at by itself, and a new intent must be exercised here. Looked at are SQLite's own plan, and
+how many steps its machine takes in a journal with many old orders and in one with few: that does
+not depend on the machine on which the test runs.
+"""
+
+import asyncio
+import inspect
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.domain.delivery import Delivery, DeliveryState
+from gateway.domain.order import Order, Status
+from gateway.store import (
+    Busy,
+    DeliveryFilter,
+    DeliveryRecord,
+    Entry,
+    Form,
+    OrderFilter,
+    Record,
+    Store,
+)
+from gateway.store.sqlite import SqliteStore, open_sqlite
+from tests.store.journals import CODES, T0, account, message, order, record, reseller, sold
+
+pytestmark = pytest.mark.timeout(60)
+
+FEW, MANY = 1_000, 20_000
+STEPS_AT_ONCE = 10
+SINCE = T0 + 10_000_000  # what is old lies before
+NOW = SINCE + 90_000_000
+OLD_ORDERS = f"""
+    WITH RECURSIVE old(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM old WHERE i < :many)
+    INSERT INTO orders SELECT i, iif(i % 3, 'toko', 'warung'), 'old' || hex(i * 7919 % 65537) || i,
+        'S1', '1234', '12', NULL, NULL, 'key1', NULL, '', iif(i % 50, 'SUCCESS', 'FAILED'),
+        'SN', 'INV' || i, 5, 1, 0, {T0}, {T0}, 1, 0, 0, NULL, NULL, NULL, {T0} + i, {T0} + i
+    FROM old
+"""
+OLD_STEPS = f"""
+    INSERT INTO timeline SELECT o.id, n.value, {T0}, 'asked', 'step ' || n.value
+    FROM orders o CROSS JOIN json_each('[1, 2, 3]') n
+"""
+OLD_DELIVERIES = f"""
+    INSERT INTO deliveries SELECT id, id, reseller, status, 'GET', 'http://p.test/', 'p.test:80',
+        iif(id % 500, 'delivered', 'superseded'), 1, NULL, {T0}, {T0}, '200' FROM orders
+"""
+
+
+async def make(path: Path, many: int) -> Path:
+    """Make a journal with so many old orders, their timelines and deliveries."""
+    store = await open_sqlite(path)
+    await store.put_resellers([reseller(code) for code in CODES], [account("key1")])
+    await store.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(OLD_ORDERS, {"many": many})
+        connection.execute(OLD_STEPS)
+        connection.execute(OLD_DELIVERIES)
+    return path
+
+
+# what is asked of a journal: each intent by its name, with all that changes its statements
+
+
+class Exercise:
+    """Does everything with a journal that can be done: one method, or several, an intent."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    async def place(self) -> None:
+        for n in range(3):
+            await self.store.place(record(order(f"new{n}", due_at=NOW - 5, placed_at=NOW)))
+        await self.store.place(record(order("new0")))
+
+    async def _newest(self) -> Order:
+        return (await self.store.orders(OrderFilter(limit=1)))[0]
+
+    async def change_order(self) -> None:
+        def decide(before: Order, *, once: bool = True) -> Record:
+            return Record(
+                order=sold(before),
+                entries=(Entry(NOW, "answered", "x"),),
+                once=once,
+                message=message(),
+                tell_at=NOW,
+                alert=Entry(NOW, "alert", "one"),
+                saldo=7,
+            )
+
+        for found in await self.store.orders(OrderFilter(limit=2)):
+            await self.store.change_order(found.id, decide)
+            await self.store.change_order(found.id, partial(decide, once=False))
+
+    async def change_delivery(self) -> None:
+        def die(before: Delivery) -> DeliveryRecord:
+            dead = replace(before, state=DeliveryState.DEAD, next_at=None, done_at=NOW)
+            step = Entry(NOW, "not_told", "x")
+            return DeliveryRecord(
+                delivery=dead, entry=step, alert=Entry(NOW, "alert", "dead"), settles="one"
+            )
+
+        (newest,) = await self.store.deliveries(limit=1)
+        await self.store.change_delivery(newest.id, die)
+
+    async def resend_delivery(self) -> None:
+        (newest,) = await self.store.deliveries(limit=1)
+        await self.store.resend_delivery(newest.id, NOW, Entry(NOW, "resent", "x"))
+
+    async def resend_part(self) -> None:
+        for state in (DeliveryState.DUE, DeliveryState.DEAD):
+            for entry in (None, Entry(NOW, "resent", "x")):
+                wanted = DeliveryFilter(since=SINCE, until=NOW, state=state)
+                next_id: int | None = 1
+                while next_id is not None:
+                    next_id = (await self.store.resend_part(wanted, next_id, NOW, entry)).next_id
+
+    async def orders(self) -> None:
+        for code in (None, *CODES):
+            for statuses in ((), *((status,) for status in Status), ("PAID", "FAILED")):
+                for before_id in (None, FEW - 100):
+                    wanted = OrderFilter(
+                        reseller=code, statuses=statuses, before_id=before_id, limit=9
+                    )
+                    await self.store.orders(wanted)
+
+    async def deliveries(self) -> None:
+        newest = await self._newest()
+        for state in (None, *DeliveryState):
+            for before_id in (None, FEW - 100):
+                await self.store.deliveries(state=state, before_id=before_id, limit=9)
+                await self.store.deliveries(
+                    order_id=newest.id, state=state, before_id=before_id, limit=9
+                )
+
+    async def delivery(self) -> None:
+        await self.store.delivery(FEW)
+
+    async def order(self) -> None:
+        await self.store.order(FEW)
+
+    async def order_by_trx_id(self) -> None:
+        await self.store.order_by_trx_id("toko", "new1")
+
+    async def order_by_invoice(self) -> None:
+        for code in (None, "toko"):
+            await self.store.order_by_invoice("INV7", code)
+
+    async def timeline(self) -> None:
+        await self.store.timeline(FEW)
+
+    async def due_orders(self) -> None:
+        for watched in (None, 3):
+            await self.store.due_orders(NOW, 5, [1, 2], watched=watched)
+
+    async def due_deliveries(self) -> None:
+        busy = Busy(orders=[1], hosts=["q:1"], resellers=["r"], pairs=[("toko", "q:2")])
+        for limit in (9, 1):  # all that is due, and more than can be listed
+            await self.store.due_deliveries(NOW, limit, busy)
+
+    async def count_open(self) -> None:
+        await self.store.count_open()
+
+    async def interrupt_sends(self) -> None:
+        await self.store.interrupt_sends(NOW - 9)
+
+    async def move_times(self) -> None:
+        await self.store.move_times(5, Entry(NOW, "alert", "the clock was set"))
+
+    async def note_time(self) -> None:
+        await self.store.note_time(NOW, furthest=NOW + 9)
+
+    async def noted_time(self) -> None:
+        await self.store.noted_time()
+
+    async def raise_alert(self) -> None:
+        await self.store.raise_alert(Entry(NOW, "alert", "full"))
+
+    async def end_alert(self) -> None:
+        await self.store.end_alert("full", NOW)
+
+    async def alerts(self) -> None:
+        for with_acked in (True, False):
+            for before_id in (None, 5):
+                await self.store.alerts(with_acked=with_acked, before_id=before_id)
+
+    async def ack_alerts(self) -> None:
+        await self.store.ack_alerts([1], NOW)
+        await self.store.ack_alerts(None, NOW)
+
+    async def keep_callback(self) -> None:
+        await self.store.keep_callback("toko-T9", Form.TEXT, "x", NOW)
+
+    async def waiting_callbacks(self) -> None:
+        await self.store.waiting_callbacks(NOW, 5)
+
+    async def count_waiting_callbacks(self) -> None:
+        await self.store.count_waiting_callbacks(Form.TEXT)
+
+    async def put_off_callback(self) -> None:
+        await self.store.put_off_callback(1, NOW)
+        await self.store.put_off_callback(1, None)
+
+    async def resellers(self) -> None:
+        await self.store.resellers()
+
+    async def put_resellers(self) -> None:
+        await self.store.put_resellers([reseller()], [account("key1")])
+
+    async def accounts(self) -> None:
+        await self.store.accounts()
+
+    async def see_saldo(self) -> None:
+        await self.store.see_saldo("key1", 5)
+
+    async def meta(self) -> None:
+        await self.store.meta("x")
+
+    async def put_meta(self) -> None:
+        await self.store.put_meta("x", b"x")
+
+    async def check_writable(self) -> None:
+        await self.store.check_writable()
+
+
+# Of the intents: what is no statement, or is seen with others.
+NO_STATEMENT = {"announce", "close"}
+
+
+def intents() -> list[str]:
+    """Every intent of the Store."""
+    methods = inspect.getmembers(Store, inspect.isfunction)
+    return [name for name, _ in methods if not name.startswith("_") and name not in NO_STATEMENT]
+
+
+def exercises(store: Store) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+    """Give the exercises in the order in which they stand."""
+    exercise = Exercise(store)
+    for name in vars(Exercise):
+        if not name.startswith("_"):
+            yield name, getattr(exercise, name)
+
+
+def test_every_intent_is_exercised() -> None:
+    assert {name for name in vars(Exercise) if name[0] != "_"} == set(intents())
+
+
+# what SQLite is told, and what it makes of it
+
+
+class Noted:
+    """A connection that notes what it is told."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.said: dict[str, Any] = {}
+        self.steps = 0
+
+    def step(self) -> int:
+        self.steps += STEPS_AT_ONCE
+        return 0
+
+    def execute(self, sql: str, values: Any = ()) -> sqlite3.Cursor:
+        self.said.setdefault(sql, values)
+        return self.connection.execute(sql, values)
+
+    def executemany(self, sql: str, rows: Any) -> sqlite3.Cursor:
+        rows = list(rows)
+        if rows:
+            self.said.setdefault(sql, rows[0])
+        return self.connection.executemany(sql, rows)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+
+def _count_steps(note: Noted, connection: sqlite3.Connection) -> None:
+    connection.set_progress_handler(note.step, STEPS_AT_ONCE)
+
+
+@asynccontextmanager
+async def noted(path: Path) -> AsyncIterator[tuple[SqliteStore, list[Noted]]]:
+    """Open a journal and note what both its connections are told."""
+    store = await open_sqlite(path)
+    threads = (store._writing_thread, store._reader)
+    notes = []
+    for thread in threads:
+        note = Noted(thread._raw)
+        await thread.run(partial(_count_steps, note))
+        thread._raw = cast(sqlite3.Connection, note)
+        notes.append(note)
+    try:
+        yield store, notes
+    finally:
+        await store.close()
+
+
+@pytest.fixture(scope="module")
+def journals(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    folder = tmp_path_factory.mktemp("growth")
+    return {many: asyncio.run(make(folder / f"{many}.db", many)) for many in (FEW, MANY)}
+
+
+def copy(journal: Path, folder: Path) -> Path:
+    return Path(shutil.copy(journal, folder / journal.name))
+
+
+# What grows; the other tables are small, or have limits of their own.
+LARGE = {"orders", "timeline", "deliveries", "alerts"}
+# How statements abbreviate them.
+LETTERS = {"o": "orders", "d": "deliveries", "n": "deliveries", "f": "deliveries", "a": "alerts"}
+# A walk, or a sort, that is taken as it is: a part of the statement, and why it stays small.
+ACCEPTED: dict[str, str] = {
+    "FROM orders INDEXED BY orders_due WHERE status": (
+        "what is open, and never more than limits.max_open_orders"
+    ),
+    "FROM deliveries INDEXED BY deliveries_due": "what is due, and nothing that is old",
+    "FROM alerts WHERE acked_at IS NULL": "whether one is open",
+    "SET acked_at = ? WHERE acked_at IS NULL": "what is open, all of which is taken note of",
+    "WITH RECURSIVE pair": "sorts one row a pair of those that are due",
+}
+
+
+def walks(connection: sqlite3.Connection, sql: str, values: Any) -> list[str]:
+    """Return the lines of a statement's plan that walk or sort what may be large."""
+    if sql.startswith(("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE", "ROLLBACK", "PRAGMA")):
+        return []
+    plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    words = [line.split() for line in plan]
+    if not LARGE & {name for line in words for name in (*line, *map(LETTERS.get, line))}:
+        return []
+    return [
+        line
+        for line, said in zip(plan, words, strict=True)
+        if "TEMP B-TREE" in line
+        or (said[0] == "SCAN" and (said[1] in LARGE or LETTERS.get(said[1]) in LARGE))
+    ]
+
+
+async def test_no_statement_walks_the_journal(journals: dict[int, Path], tmp_path: Path) -> None:
+    path = copy(journals[FEW], tmp_path)
+    async with noted(path) as (store, notes):
+        for _, exercise in exercises(store):
+            await exercise()
+        said = {sql: values for note in notes for sql, values in note.said.items()}
+    found, used = {}, Counter[str]()
+    with closing(sqlite3.connect(path)) as connection:
+        for sql, values in said.items():
+            large = walks(connection, sql, values)
+            reasons = [part for part in ACCEPTED if part in sql]
+            used.update(reasons if large else [])
+            if large and not reasons:
+                found[sql] = large
+    assert found == {}
+    assert set(used) == set(ACCEPTED), "what is accepted no longer walks"
+    assert len(said) > 60
+
+
+async def steps_of(path: Path) -> dict[str, int]:
+    """Return how many steps SQLite's machine takes for each intent."""
+    steps = {}
+    async with noted(path) as (store, notes):
+        for name, exercise in exercises(store):
+            before = sum(note.steps for note in notes)
+            await exercise()
+            steps[name] = sum(note.steps for note in notes) - before
+    return steps
+
+
+async def test_no_intent_costs_more_when_there_are_many_old_orders(
+    journals: dict[int, Path], tmp_path: Path
+) -> None:
+    few = await steps_of(copy(journals[FEW], tmp_path))
+    many = await steps_of(copy(journals[MANY], tmp_path))
+    grown = {name: (few[name], many[name]) for name in few if many[name] > few[name] * 1.2 + 500}
+    assert grown == {}
