@@ -196,6 +196,20 @@ class Resent(msgspec.Struct, frozen=True, kw_only=True):
     next_id: int | None
 
 
+class JournalSize(msgspec.Struct, frozen=True, kw_only=True):
+    """How large a journal is on its disk, bytes; all 0 where it has no file of its own.
+
+    Attributes:
+        journal: its file.
+        log: its write-ahead log.
+        log_written_at: another number whenever something was written to the log.
+    """
+
+    journal: int
+    log: int
+    log_written_at: int
+
+
 class Store(Protocol):
     """What can be asked of a journal."""
 
@@ -379,6 +393,14 @@ class Store(Protocol):
 
     async def put_meta(self, key: str, value: bytes) -> None:
         """Keep something under a name, once: what is there already stays."""
+        ...
+
+    def size(self) -> JournalSize:
+        """Return how large the journal is on its disk."""
+        ...
+
+    async def empty_log(self) -> bool:
+        """Bring the write-ahead log into the journal's file and cut it; False: somebody reads."""
         ...
 
     async def check_writable(self) -> None:

@@ -4,6 +4,9 @@ With `synchronous=FULL` one fsync serves all who wait. A whole batch is one func
 connection's thread, because a task that is cancelled between BEGIN and COMMIT would leave the
 transaction open and every writer locked out. Knows connections and transactions, but no table.
 
+What is asked for the same way is done together (`Many`), by few statements: with each statement
+SQLite gives the interpreter to the event loop, and has to wait to get it back.
+
 `JournalUnavailable` says that a write is not known to be durable, no more. Where COMMIT itself
 failed, the running gateway sees nothing of it; but a crash right then lets SQLite take up what of
 it reached the file. Nothing was done upon it, so that is an order whose send was begun and did not
@@ -14,15 +17,17 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import aiosqlite
 
 from gateway.domain.errors import JournalUnavailable
 
+A = TypeVar("A")
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
-_Item = tuple[Work[Any], asyncio.Future[Any]]
+Many = Callable[[sqlite3.Connection, list[A]], list[T]]
+"""Does for each of a list what is asked, and returns as many results; raises where one fails."""
 
 # By exact type: a broken rule or a value of a wrong type is one item's own fault.
 _BROKEN = frozenset({sqlite3.OperationalError, sqlite3.DatabaseError, sqlite3.InternalError})
@@ -54,6 +59,24 @@ class Thread:
         await self._connection.close()
 
 
+class Item(NamedTuple):
+    """What somebody waits for: what is asked, of whom, and where the result goes."""
+
+    many: Many[Any, Any]
+    asked: Any
+    future: asyncio.Future[Any]
+
+
+class Memory:
+    """What is remembered of the journal beside it; this one remembers nothing."""
+
+    def keep(self) -> None:
+        """Take what was staged for true: it is committed."""
+
+    def forget(self) -> None:
+        """Take nothing for true that is not read again."""
+
+
 class Writer:
     """Group commit: collects what waits while a batch is being written.
 
@@ -63,13 +86,17 @@ class Writer:
 
     Args:
         thread: the writing connection's.
+        memory: told what became of each batch, on that thread.
         patience_s: how long a batch may take until it hangs.
     """
 
-    def __init__(self, thread: Thread, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, thread: Thread, memory: Memory | None = None, patience_s: float = PATIENCE_S
+    ) -> None:
         self._thread = thread
+        self._memory = memory or Memory()
         self.patience_s = patience_s
-        self._waiting: list[_Item] = []
+        self._waiting: list[Item] = []
         self._draining: asyncio.Task[None] | None = None
         self._hangs = False
 
@@ -81,13 +108,34 @@ class Writer:
         Raises:
             JournalUnavailable: it is not known to be durable.
         """
-        if self._hangs:
-            raise JournalUnavailable(_HANGS)
+        result: T = await self.add(self._each, work)
+        return result
+
+    def add(self, many: Many[A, T], asked: A) -> "asyncio.Future[T]":
+        """Ask for something that is done together with whatever is asked the same way.
+
+        Args:
+            many: does it; the same function object for what goes together.
+            asked: what it is given.
+
+        Returns:
+            What to await: the result once it is durable, or JournalUnavailable.
+        """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, future))
+        if self._hangs:
+            future.set_exception(JournalUnavailable(_HANGS))
+            return future
+        self._waiting.append(Item(many, asked, future))
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain())
-        return await future
+        return future
+
+    def _each(self, connection: sqlite3.Connection, works: list[Work[Any]]) -> list[Any]:
+        """Do one work after the other; whatever they change is read again."""
+        try:
+            return [work(connection) for work in works]
+        finally:
+            self._memory.forget()
 
     async def _drain(self) -> None:
         try:
@@ -97,26 +145,25 @@ class Writer:
         finally:
             self._draining = None  # whatever happened, the next writer begins anew
 
-    async def _write_batch(self, batch: list[_Item]) -> None:
+    async def _write_batch(self, batch: list[Item]) -> None:
         """Write a batch; everybody in it hears, whatever happens."""
-        works = [work for work, _ in batch]
         patience = asyncio.get_running_loop().call_later(self.patience_s, self._refuse_the_rest)
         try:
-            results = await self._thread.run(partial(_commit, works=works))
+            results = await self._thread.run(partial(_commit, batch=batch, memory=self._memory))
         except Exception as error:  # noqa: BLE001  every waiter must hear, whatever it was
             results = [_unavailable(error)] * len(batch)
         finally:
             patience.cancel()
             self._hangs = False
-        for (_, future), result in zip(batch, results, strict=True):
-            _tell(future, result)
+        for item, result in zip(batch, results, strict=True):
+            _tell(item.future, result)
 
     def _refuse_the_rest(self) -> None:
         """Refuse what waits for a batch that hangs: none of it was begun."""
         self._hangs = True
         refused, self._waiting = self._waiting, []
-        for _, future in refused:
-            _tell(future, JournalUnavailable(_HANGS))
+        for item in refused:
+            _tell(item.future, JournalUnavailable(_HANGS))
 
     async def finish(self) -> None:
         """Wait until nothing is being written, however long: a batch that hangs may still be."""
@@ -140,28 +187,61 @@ def _unavailable(error: Exception) -> Exception:
     return error
 
 
-def _commit(connection: sqlite3.Connection, works: Sequence[Work[Any]]) -> list[Any]:
+def _commit(connection: sqlite3.Connection, batch: Sequence[Item], memory: Memory) -> list[Any]:
     """Run a batch as one transaction; an item that fails is undone alone."""
     try:
         connection.execute("BEGIN IMMEDIATE")
-        results = [_one(connection, work) for work in works]
+        results = _all(connection, batch, memory)
         connection.execute("COMMIT")
     except BaseException:
+        memory.forget()
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    memory.keep()
     return results
 
 
-def _one(connection: sqlite3.Connection, work: Work[Any]) -> object:
+def _all(connection: sqlite3.Connection, batch: Sequence[Item], memory: Memory) -> list[Any]:
+    """Do together what is asked the same way; results stand in the order of the batch."""
+    groups: dict[Many[Any, Any], list[int]] = {}
+    for place, item in enumerate(batch):
+        groups.setdefault(item.many, []).append(place)
+    results: list[Any] = [None] * len(batch)
+    for many, places in groups.items():
+        asked = [batch[place].asked for place in places]
+        done = _group(connection, many, asked, memory)
+        for place, result in zip(places, done, strict=True):
+            results[place] = result
+    return results
+
+
+def _group(
+    connection: sqlite3.Connection, many: Many[Any, Any], asked: list[Any], memory: Memory
+) -> list[Any]:
+    """Do it for all at once; where that fails, for each alone, to know whose fault it is."""
+    done = _try(connection, many, asked, memory)
+    if isinstance(done, list):
+        return done
+    if len(asked) == 1:
+        return [done]
+    return [_group(connection, many, [one], memory)[0] for one in asked]
+
+
+def _try(
+    connection: sqlite3.Connection, many: Many[Any, Any], asked: list[Any], memory: Memory
+) -> list[Any] | Exception:
+    """Do it whole or not at all; returns what it raises."""
+    done: list[Any] | Exception
     connection.execute("SAVEPOINT item")
     try:
-        result = work(connection)
+        done = many(connection, asked)
     except Exception as error:
         if type(error) in _BROKEN:
             raise  # disk full, I/O, damage: nothing of this batch may be believed
         connection.execute("ROLLBACK TO item")
+        memory.forget()
         # A future can not carry a StopIteration; whatever it was is the waiter's to handle.
-        result = RuntimeError(repr(error)) if isinstance(error, StopIteration) else error
+        done = RuntimeError(repr(error)) if isinstance(error, StopIteration) else error
     connection.execute("RELEASE item")
-    return result
+    return done

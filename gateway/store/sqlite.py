@@ -29,6 +29,7 @@ from gateway.store import (
     DeliveryRecord,
     Entry,
     Form,
+    JournalSize,
     JournalUnusable,
     OrderFilter,
     Record,
@@ -47,23 +48,23 @@ from gateway.store.rows import (
     order_from,
     reseller_from,
 )
+from gateway.store.sqlite_known import KnownOrders
 from gateway.store.sqlite_lists import (
     first_wanted,
     newest_alerts,
     newest_deliveries,
     newest_orders,
 )
+from gateway.store.sqlite_orders import OrderWrites
 from gateway.store.sqlite_outbox import due_deliveries, resend_part
+from gateway.store.sqlite_page import see_saldo
 from gateway.store.sqlite_upkeep import bring_back, end_alert, move_times, note_time, raise_alert
+from gateway.store.sqlite_wal import LOG_LIMIT, empty_log, size
 from gateway.store.sqlite_write import (
     SELECT_DELIVERY,
     SELECT_ORDER,
-    change_delivery,
-    change_order,
-    place,
     put_reseller,
     resend_delivery,
-    see_saldo,
 )
 
 _CACHED_STATEMENTS = 256
@@ -139,6 +140,7 @@ def _prepare_writer(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT}")
     migrate_sqlite(connection)
 
 
@@ -163,7 +165,9 @@ class SqliteStore:
         self.path = path
         self.lock = lock
         self._writing_thread = writer
-        self._writer = Writer(writer)
+        self._known = KnownOrders()
+        self._orders = OrderWrites(self._known)
+        self._writer = Writer(writer, self._known)
         self._reader = reader
 
     async def _write(self, work: Work[T]) -> T:
@@ -176,13 +180,14 @@ class SqliteStore:
             raise JournalUnavailable(f"the journal can not be read: {error}") from error
 
     async def place(self, record: Record) -> tuple[Order, bool]:
-        return await self._write(lambda connection: place(connection, record))
+        return await self._writer.add(self._orders.place, record)
 
     async def change_order(self, order_id: int, decide: Callable[[Order], Record]) -> Record:
-        return await self._write(lambda connection: change_order(connection, order_id, decide))
+        return await self._writer.add(self._orders.change, (order_id, decide))
 
     async def order(self, order_id: int) -> Order:
-        return (await self._all_orders("id = ?", (order_id,)))[0]
+        known = self._known.order(order_id)
+        return known or (await self._all_orders("id = ?", (order_id,)))[0]
 
     async def order_by_trx_id(self, reseller: str, trx_id: str) -> Order | None:
         return await self._one_order("WHERE reseller = ? AND trx_id = ?", (reseller, trx_id))
@@ -292,9 +297,7 @@ class SqliteStore:
     async def change_delivery(
         self, delivery_id: int, decide: Callable[[Delivery], DeliveryRecord]
     ) -> DeliveryRecord:
-        return await self._write(
-            lambda connection: change_delivery(connection, delivery_id, decide)
-        )
+        return await self._writer.add(self._orders.note, (delivery_id, decide))
 
     async def resend_delivery(self, delivery_id: int, now: int, entry: Entry) -> Delivery | None:
         return await self._write(
@@ -421,6 +424,15 @@ class SqliteStore:
     async def put_meta(self, key: str, value: bytes) -> None:
         sql = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
         await self._write(lambda connection: connection.execute(sql, (key, value)).rowcount)
+
+    def size(self) -> JournalSize:
+        return size(self.path)
+
+    async def empty_log(self) -> bool:
+        try:
+            return await self._writing_thread.run(empty_log)
+        except (sqlite3.Error, ValueError) as error:
+            raise JournalUnavailable(f"the journal's log can not be emptied: {error}") from error
 
     async def check_writable(self) -> None:
         sql = (

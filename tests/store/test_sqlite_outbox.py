@@ -21,7 +21,7 @@ def _fill(connection: sqlite3.Connection, first: int, count: int, host: str | No
     connection.execute("BEGIN")
     for number in range(first, first + count):
         placed = order(f"A{number}")
-        row = connection.execute(sql, order_values(placed, columns)).lastrowid
+        row = connection.execute(sql, order_values(placed)[1:]).lastrowid
         connection.execute(
             "INSERT INTO deliveries (order_id, reseller, status, method, url, host, state,"
             " attempts, next_at, created_at)"

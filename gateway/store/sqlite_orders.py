@@ -1,0 +1,183 @@
+"""What every order's way writes into the SQLite journal: placed, changed, told.
+
+Each function does this for many at once, inside a transaction that `group_commit` began: it sees
+the journal as it is at that instant, and what it writes becomes durable with everything else of
+its batch. It raises where one of the many can not be written, and is then called for each alone.
+"""
+
+import sqlite3
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from gateway.domain.delivery import Delivery, Message
+from gateway.domain.order import Order
+from gateway.store import DeliveryRecord, Entry, Record
+from gateway.store.rows import changing_values, order_from, order_values
+from gateway.store.sqlite_known import Known, KnownOrders
+from gateway.store.sqlite_page import Page
+from gateway.store.sqlite_write import (
+    SELECT_ORDER,
+    add_entries,
+    is_said,
+    raise_alert,
+    read_delivery,
+    settle_alerts,
+    supersede,
+)
+
+OrderChange = tuple[int, Callable[[Order], Record]]
+DeliveryChange = tuple[int, Callable[[Delivery], DeliveryRecord]]
+
+_LAST_STEP = "SELECT coalesce(max(n), 0) FROM timeline WHERE order_id = ?"
+_OPEN_ALERT = "SELECT 1 FROM alerts WHERE acked_at IS NULL LIMIT 1"
+
+
+class OrderWrites:
+    """Writes orders, and has those that it wrote last known.
+
+    Args:
+        known: what need not be read again.
+    """
+
+    def __init__(self, known: KnownOrders) -> None:
+        self._known = known
+
+    def place(
+        self, connection: sqlite3.Connection, records: list[Record]
+    ) -> list[tuple[Order, bool]]:
+        """Write new orders, or find those that have their (reseller, trx_id); True: it is new."""
+        page = Page()
+        last = connection.execute("SELECT max(id) FROM orders").fetchone()[0] or 0
+        orders = [replace(one.order, id=n) for n, one in enumerate(records, last + 1)]
+        page.new_orders += map(order_values, orders)
+        all_new = page.write_new_orders(connection) == len(orders)
+        placed = []
+        for order, record in zip(orders, records, strict=True):
+            there = order if all_new else _there(connection, order)
+            if there.id == order.id:
+                self._write_around(page, Known(order, steps=0, told=False), record)
+            placed.append((there, there.id == order.id))
+        page.write(connection)
+        return placed
+
+    def change(self, connection: sqlite3.Connection, asked: list[OrderChange]) -> list[Record]:
+        """Write what functions make of orders; returns what was written."""
+        page, seen = Page(), set[int]()
+        written = []
+        for order_id, decide in asked:
+            if order_id in seen:  # it decides upon what the one before it made of the order
+                page.write(connection)
+                page, seen = Page(), set()
+            seen.add(order_id)
+            before = self._known.latest(order_id) or _read(connection, order_id)
+            record = decide(before.order)
+            page.orders.append((order_id, *changing_values(record.order)))
+            written.append(self._write_changed(connection, page, before, record))
+        page.write(connection)
+        return written
+
+    def _write_changed(
+        self, connection: sqlite3.Connection, page: Page, before: Known, record: Record
+    ) -> Record:
+        order_id = record.order.id
+        if record.once and is_said(connection, order_id, record.entries):
+            record = replace(record, entries=())
+        if record.alert is not None:
+            if raise_alert(connection, order_id, record.alert):
+                record = replace(record, entries=(*record.entries, record.alert))
+            else:
+                record = replace(record, alert=None)
+        if record.message is not None and before.told:
+            supersede(connection, order_id)
+        self._write_around(page, before._replace(order=record.order), record)
+        return record
+
+    def _write_around(self, page: Page, known: Known, record: Record) -> None:
+        """Write what goes with an order: timeline, outbox row, saldo."""
+        order, steps, told = known
+        for entry in record.entries:
+            steps += 1
+            page.steps.append((order.id, steps, entry.at, entry.kind, entry.text))
+        if record.message is not None:
+            page.new_deliveries.append(_delivery_row(order, record.message, record.tell_at))
+        if record.saldo is not None and order.account is not None:
+            page.saldi[order.account] = record.saldo
+        self._known.stage(Known(order, steps, told or record.message is not None))
+
+    def note(
+        self, connection: sqlite3.Connection, asked: list[DeliveryChange]
+    ) -> list[DeliveryRecord]:
+        """Write what functions make of deliveries; returns what was written."""
+        page, seen = Page(), set[int]()
+        written = []
+        has_alerts = connection.execute(_OPEN_ALERT).fetchone() is not None
+        for delivery_id, decide in asked:
+            if delivery_id in seen:
+                page.write(connection)
+                page, seen = Page(), set()
+            seen.add(delivery_id)
+            record = decide(read_delivery(connection, delivery_id))
+            if record.settles is not None and has_alerts:
+                order_id, at = record.delivery.order_id, record.entry.at
+                settle_alerts(connection, order_id, record.settles, at)
+            written.append(self._write_noted(connection, page, record))
+        page.write(connection)
+        return written
+
+    def _write_noted(
+        self, connection: sqlite3.Connection, page: Page, record: DeliveryRecord
+    ) -> DeliveryRecord:
+        delivery = record.delivery
+        page.deliveries.append(_attempt_row(delivery))
+        entries = [record.entry]
+        if record.alert is not None:
+            if raise_alert(connection, delivery.order_id, record.alert):
+                entries.append(record.alert)
+            else:
+                record = replace(record, alert=None)
+        self._add_steps(connection, page, delivery.order_id, entries)
+        return record
+
+    def _add_steps(
+        self,
+        connection: sqlite3.Connection,
+        page: Page,
+        order_id: int,
+        entries: list[Entry],
+    ) -> None:
+        known = self._known.latest(order_id)
+        if known is None:
+            add_entries(connection, order_id, entries)
+            return
+        for n, entry in enumerate(entries, known.steps + 1):
+            page.steps.append((order_id, n, entry.at, entry.kind, entry.text))
+        self._known.stage(known._replace(steps=known.steps + len(entries)))
+
+
+def _read(connection: sqlite3.Connection, order_id: int) -> Known:
+    row = connection.execute(f"{SELECT_ORDER} WHERE id = ?", (order_id,)).fetchone()
+    (steps,) = connection.execute(_LAST_STEP, (order_id,)).fetchone()
+    return Known(order_from(row), steps, told=True)
+
+
+def _there(connection: sqlite3.Connection, order: Order) -> Order:
+    """Return the order that has this one's (reseller, trx_id)."""
+    sql = f"{SELECT_ORDER} WHERE reseller = ? AND trx_id = ?"
+    return order_from(connection.execute(sql, (order.reseller, order.trx_id)).fetchone())
+
+
+def _delivery_row(order: Order, message: Message, tell_at: int) -> tuple[object, ...]:
+    told = (message.status, message.method, message.url, message.host)
+    return (order.id, order.reseller, *told, "due", 0, tell_at, tell_at)
+
+
+def _attempt_row(delivery: Delivery) -> tuple[object, ...]:
+    return (
+        delivery.id,
+        delivery.state.value,
+        delivery.attempts,
+        delivery.next_at,
+        delivery.done_at,
+        delivery.last_result,
+    )
