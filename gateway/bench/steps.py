@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from gateway.app import Gateway, rules_of
-from gateway.bench.house import House
 from gateway.bench.processes import START_S, child
 from gateway.bench.stage import Stage
 from gateway.config import load_settings
@@ -45,7 +44,7 @@ Step = Callable[[], Awaitable[float]]
 def run_steps(stage: Stage) -> dict[str, float | None]:
     """Measure each step in a process of its own; µs by name, None where it could not be."""
     stage.say("cost by step")
-    house = House(stage.folder / "steps", stage.where)
+    house = stage.house("steps")
     words = ("gateway.bench.steps", str(house.config), house.keys["toko0"], str(stage.size.steps))
     with child(words, house.folder / "steps.log", "asyncio") as process:
         costs: dict[str, float | None] = json.loads(process.line(2 * START_S))

@@ -1,7 +1,8 @@
 """The upstream of the bench: the document's lines, canned, and its callbacks.
 
-Not the sandbox's core: that keeps books of every purchase, which costs time and memory that would
-count against whoever is measured beside it. The lines are the same.
+Not the sandbox's core: that keeps books of every purchase for good and takes 24 µs an order, where
+these lines take 3 (measured); so beside a fast proxy the books alone would fill a fifth of a core,
+and grow meanwhile. The lines are the same.
 """
 
 import asyncio

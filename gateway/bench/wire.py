@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import cast
 
-_END = b"\r\n\r\n"
+END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 _GET = len(b"GET ")
 OK = b"HTTP/1.1 200"
@@ -44,10 +44,10 @@ class Answerer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Answer every whole request."""
         data = self._rest + data
-        while (end := data.find(_END)) >= 0:
+        while (end := data.find(END)) >= 0:
             target = data[_GET : data.find(b" ", _GET)]
             self._transport.write(self._answer(target))
-            data = data[end + len(_END) :]
+            data = data[end + len(END) :]
         self._rest = data
 
 
@@ -76,14 +76,14 @@ class Asker(asyncio.Protocol):
         """Tell a whole answer to who asked."""
         data = self._rest + data if self._rest else data
         self._rest = data
-        end = data.find(_END)
+        end = data.find(END)
         if end < 0:
             return
         length = _LENGTH.search(data, 0, end)
         if length is None:
             self._transport.abort()
             return
-        if len(data) >= end + len(_END) + int(length[1]):
+        if len(data) >= end + len(END) + int(length[1]):
             self._rest = b""
             self._heard(self, data)
 

@@ -44,7 +44,10 @@ def bench(
     if unknown:
         raise click.UsageError(f"no such part: {unknown[0]}; there are {', '.join(NAMES)}")
     size = FAST if fast else FULL
-    size = replace(size, pairs=pairs or size.pairs, count_s=seconds or size.count_s)
+    if pairs is not None:
+        size = replace(size, pairs=pairs)
+    if seconds is not None:
+        size = replace(size, count_s=seconds, warm_s=min(size.warm_s, seconds))
     signal.signal(signal.SIGTERM, _end)
     try:
         report = run(only or NAMES, size)
