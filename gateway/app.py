@@ -20,6 +20,7 @@ from gateway.domain.schedule import WATCH_S
 from gateway.flow.account import Account
 from gateway.flow.desk import Desk
 from gateway.flow.directory import Directory
+from gateway.flow.housekeeping import Housekeeper
 from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Bounds, Intake
 from gateway.flow.orders import Orders
@@ -188,6 +189,8 @@ class Gateway:
             wake=self._wake,
         )
 
+        self.housekeeper = Housekeeper(store, clock)
+
     def _wake(self) -> None:
         for worker in (self.recheck, self.relay, self.inbox):
             worker.bell.ring()
@@ -229,7 +232,13 @@ class Gateway:
             self.store.announce({"control": str(self.control.path)})
         await self.admin.start()
         await self.public.start()
-        for worker in (self.timekeeper, self.recheck, self.relay, self.inbox):
+        for worker in (
+            self.timekeeper,
+            self.recheck,
+            self.relay,
+            self.inbox,
+            self.housekeeper,
+        ):
             self._workers.append(asyncio.create_task(worker.run()))
         log.info(
             "gateway.started",

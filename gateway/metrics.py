@@ -31,7 +31,17 @@ deliveries = Counter(
 )
 alerts = Counter(
     "otomax_gateway_alerts",
-    "Alerts that were raised about orders.",
+    "Alerts that were raised.",
+    registry=_REGISTRY,
+)
+journal_bytes = Gauge(
+    "otomax_gateway_journal_bytes",
+    "How large the journal's file is.",
+    registry=_REGISTRY,
+)
+journal_log_bytes = Gauge(
+    "otomax_gateway_journal_log_bytes",
+    "How large the journal's write-ahead log is, the file -wal beside it.",
     registry=_REGISTRY,
 )
 open_orders = Gauge(

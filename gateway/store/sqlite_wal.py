@@ -19,8 +19,8 @@ from gateway.store import JournalSize
 
 # The log's file is cut to this when it begins anew, bytes.
 LOG_LIMIT = 16 * 1024 * 1024
-# How long a copy may wait for the one who reads, and the writer with it, milliseconds. A read takes
-# ten; one that takes longer is not waited for.
+# How long a copy may wait for who reads, and the writer with it, milliseconds. A read takes ten;
+# one that takes longer is not waited for.
 _PATIENCE_MS = 50
 
 

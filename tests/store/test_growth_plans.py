@@ -230,12 +230,15 @@ class Exercise:
     async def put_meta(self) -> None:
         await self.store.put_meta("x", b"x")
 
+    async def empty_log(self) -> None:
+        await self.store.empty_log()
+
     async def check_writable(self) -> None:
         await self.store.check_writable()
 
 
 # Of the intents: what is no statement, or is seen with others.
-NO_STATEMENT = {"announce", "close"}
+NO_STATEMENT = {"announce", "close", "size"}
 
 
 def intents() -> list[str]:
