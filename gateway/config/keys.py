@@ -52,7 +52,8 @@ class Server(_Section):
     reply_timeout_s: ReplyTimeout = Field(
         default=15.0,
         description="Seconds until an order is answered at the latest. Keep it below what the "
-        "panels wait; an order that is still open then is answered PENDING and goes on.",
+        "panels wait; an order that is still open then is answered PENDING and goes on. One that "
+        "waits for a place at the upstream is answered PENDING after 2 seconds.",
     )
     trusted_proxies: Networks = Field(
         default=(),
@@ -99,8 +100,11 @@ class Upstream(_Section):
     )
     max_in_flight: Count = Field(
         default=200,
-        description="Calls at one time. At the limit orders wait for their turn, and are answered "
-        "PENDING when it takes longer than server.reply_timeout_s.",
+        description="Orders on their way to the upstream at one time. At the limit an order waits "
+        "for its turn, which goes from reseller to reseller, as long as recheck.expire_s; its "
+        "panel hears PENDING after 2 seconds. Look-ups come on top: 16 of our own, 128 for panels "
+        "that ask (of these one reseller gets half of what is left; beyond it a panel hears what "
+        "the journal holds), and 64 of accounts (beyond it ERROR BUSY).",
     )
     callback_ips: Networks = Field(
         default=(IPv4Network("157.230.42.1"),),
@@ -136,7 +140,8 @@ class Recheck(_Section):
     schedule_s: LookUpSchedule = Field(
         default=(2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0),
         description="Seconds before each look-up of an open order; the last repeats. Dense at the "
-        "start, while a customer is waiting.",
+        "start, while a customer is waiting. At most 16 at one time and 100 a second: beyond it "
+        "they are late, the longest due first.",
     )
     settle_s: Duration = Field(
         default=40.0,
@@ -169,7 +174,9 @@ class Delivery(_Section):
     per_host: Count = Field(
         default=4,
         description="Deliveries to one host at a time. At the limit the others wait; hosts do not "
-        "wait for each other.",
+        "wait for each other. In all there are 256 at one time, 64 to one reseller and never more "
+        "than is left for the others. A host that did not answer five times in a row gets one "
+        "attempt after 5 seconds, then 10, 20, 40 and 60, until it answers.",
     )
     allow_private: Flag = Field(
         default=False,
@@ -184,12 +191,16 @@ class Limits(_Section):
     orders_per_s: Rate = Field(
         default=100.0,
         description="New orders per second and reseller; 0 is no limit. Beyond it an order gets "
-        "ERROR RATE_LIMITED: nothing is recorded, nothing sent, the panel may ask again.",
+        "ERROR RATE_LIMITED: nothing is recorded, nothing sent, the panel may ask again. It is "
+        "said a quarter of a second late, to 1,000 requests at one time, so that who asks as fast "
+        "as he is answered takes nobody's place.",
     )
     max_open_orders: Count = Field(
         default=100_000,
-        description="Open orders in all. At the limit new orders get ERROR BUSY and nothing is "
-        "sent, until some have ended.",
+        description="Open orders in all, and so what may wait for its turn while the upstream "
+        "hangs: 100 bytes of memory each. At the limit new orders get ERROR BUSY and nothing is "
+        "sent, until some have ended; also where 1,000 orders wait to be journaled, for the disk "
+        "hangs then.",
     )
 
 
