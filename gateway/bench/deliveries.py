@@ -19,7 +19,6 @@ from gateway.bench.stage import Stage
 from gateway.bench.toss import Middle
 
 WANTED = 0.8  # contract §13
-_WANTED_FAST = 0.1
 _LOOP = "asyncio"
 _WITHIN_S = 60.0
 _WHAT = "deliveries"
@@ -27,7 +26,7 @@ _WHAT = "deliveries"
 
 def run_deliveries(stage: Stage) -> list[Figure]:
     """Measure both sides by turns, the gateway each time with a new outbox."""
-    wanted = _WANTED_FAST if stage.size.fast else WANTED
+    wanted = stage.size.share * WANTED
     house = stage.house("deliveries", like="settled")
     ours, theirs = stage.in_turn(
         _WHAT, lambda: _gateway(stage, house), lambda: _client(stage, house)

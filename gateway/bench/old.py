@@ -9,7 +9,6 @@ from gateway.bench.seed import seed_old
 from gateway.bench.stage import At, Stage
 
 WANTED = 0.95  # contract §13
-_WANTED_FAST = 0.6  # short runs differ by a quarter from each other
 _BYTES_AN_ORDER = 700  # in the journal, with a step of its timeline, a delivery and the indexes
 _SPARE_BYTES = 1 << 30
 _LOOP = "asyncio"
@@ -35,4 +34,4 @@ def run_old(stage: Stage) -> list[Figure]:
             lambda: stage.orders(what, there, empty),
             times=_TIMES,
         )
-    return figures("old", what, ours, theirs, _WANTED_FAST if stage.size.fast else WANTED)
+    return figures("old", what, ours, theirs, stage.size.share * WANTED)

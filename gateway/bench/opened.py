@@ -16,7 +16,6 @@ from gateway.bench.stage import At, Stage
 
 MOST_MIB = 128.0  # contract §13
 READY_S = 2.0  # contract §13
-_FAST_FACTOR = 2  # what the fast form bears of both
 _SCHEDULE_S = (
     "2, 5, 15, 30, 60, 120, 300, 900"  # the product's own, unlike where orders alone count
 )
@@ -39,7 +38,6 @@ def _figures(stage: Stage, number: int, *, most: bool) -> list[Figure]:
         stage.say(f"start with {number:,} open orders: {start + 1}")
         for name, value in _start(stage, house).items():
             found[name].append(value)
-    factor = _FAST_FACTOR if stage.size.fast else 1
     title = f"{number:,} open"
     return [
         Figure(
@@ -47,7 +45,7 @@ def _figures(stage: Stage, number: int, *, most: bool) -> list[Figure]:
             title=f"ready after start, {title}",
             unit="s",
             gateway=found["ready"],
-            at_most=factor * READY_S if most else None,
+            at_most=READY_S / stage.size.share if most else None,
         ),
         *(
             Figure(
@@ -55,7 +53,7 @@ def _figures(stage: Stage, number: int, *, most: bool) -> list[Figure]:
                 title=f"memory {when}, {title}",
                 unit="MiB",
                 gateway=found[when],
-                at_most=factor * MOST_MIB if most else None,
+                at_most=MOST_MIB / stage.size.share if most else None,
             )
             for when in ("when ready", "after orders")
         ),

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from gateway.bench.deliveries import run_deliveries
 from gateway.bench.figures import Figure
 from gateway.bench.latency import run_latency
+from gateway.bench.machine import file_system
 from gateway.bench.old import run_old
 from gateway.bench.opened import run_opened
 from gateway.bench.orders import run_orders
@@ -30,6 +31,7 @@ PARTS: Mapping[str, Callable[[Stage], list[Figure]]] = MappingProxyType(
         "old": run_old,
     }
 )
+_FORGETFUL = ("tmpfs", "ramfs")
 STEPS = "steps"  # a part without a yardstick
 NAMES = (*PARTS, STEPS)
 
@@ -59,5 +61,7 @@ def run(names: Sequence[str], size: Size) -> Report:
                 report.steps = run_steps(everything)
             else:
                 report.figures += PARTS[name](everything)
+        if file_system(Path(folder)) in _FORGETFUL:
+            everything.warn("the journals lay in memory: no order was durable")
         report.warnings = everything.warnings
     return report

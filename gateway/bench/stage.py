@@ -34,7 +34,8 @@ class Size:
     """How much is measured.
 
     Attributes:
-        fast: wanted figures are generous: they notice a doubling of the cost, and no more.
+        share: of each figure that is to be reached: less than one notices a doubling of the cost,
+            and bears short runs on a busy machine.
         pairs: runs of each side.
         warm_s: seconds of each run that are not counted.
         count_s: seconds that are.
@@ -47,7 +48,7 @@ class Size:
         steps: calls of each single step.
     """
 
-    fast: bool = False
+    share: float = 1.0
     pairs: int = 5
     warm_s: float = 1.0
     count_s: float = 4.0
@@ -62,7 +63,7 @@ class Size:
 
 FULL = Size()
 FAST = Size(
-    fast=True,
+    share=0.6,
     pairs=2,
     warm_s=0.4,
     count_s=0.8,

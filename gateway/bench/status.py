@@ -6,13 +6,12 @@ from gateway.bench.seed import seed_old
 from gateway.bench.stage import At, Stage
 
 WANTED = 0.7  # contract §13
-_WANTED_FAST = 0.1
 _EXPECT = ", status SUCCESS. "
 
 
 def run_status(stage: Stage) -> list[Figure]:
     """Measure status answers about many different orders."""
-    loop, what, wanted = "asyncio", "status answers", _WANTED_FAST if stage.size.fast else WANTED
+    loop, what, wanted = "asyncio", "status answers", stage.size.share * WANTED
     house = stage.house("status", like="settled")
     seed_old(house.journal, stage.size.statuses, stage.say, whole=False)
     job = {"targets": house.status_targets(), "old": stage.size.statuses, "expect": _EXPECT}

@@ -66,7 +66,7 @@ def wanted(figure: Figure) -> str:
     """Return what is asked of a figure."""
     if figure.ratio_wanted is not None:
         return f">= {figure.ratio_wanted:.2f}"
-    return "" if figure.at_most is None else f"<= {figure.at_most:g}"
+    return "" if figure.at_most is None else f"<= {figure.at_most:.3g}"
 
 
 def _median(values: Sequence[float]) -> str:
