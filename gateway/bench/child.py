@@ -1,4 +1,4 @@
-"""Start one process of the bench: `python -m gateway.bench.child LOOP MODULE WORDS…`.
+"""Start one process of the bench: `python -m gateway.bench.child PARENT LOOP MODULE WORDS…`.
 
 LOOP is `asyncio` for Python's own event loop, or `shipped` for what the module chooses itself. On
 `asyncio` uvloop is made to look as if it were not installed, so that what runs is the product's
@@ -6,6 +6,7 @@ own command and nothing of it is repeated here.
 """
 
 import ctypes
+import os
 import runpy
 import signal
 import sys
@@ -16,8 +17,9 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 def main() -> None:
     """Become the module; end with whoever started this, however that ends."""
-    _end_with_parent()
-    _, loop, module, *words = sys.argv
+    _, parent, loop, module, *words = sys.argv
+    _end_with(int(parent))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))  # see `processes`
     if loop == "asyncio":
         modules: dict[str, Any] = sys.modules
         modules["uvloop"] = None  # what makes `import uvloop` fail
@@ -25,9 +27,11 @@ def main() -> None:
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it has ended already
+        sys.exit(1)
 
 
 if __name__ == "__main__":

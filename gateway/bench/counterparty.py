@@ -60,8 +60,11 @@ class Counterparty:
         return Started(upstream, panels)
 
     async def do(self, command: str, values: dict[str, Any]) -> object:
-        """Do one command."""
-        return await getattr(self, f"do_{command}")(**values)
+        """Do one command; where that fails, the answer says why, and the next one is done."""
+        try:
+            return await getattr(self, f"do_{command}")(**values)
+        except Exception as error:  # noqa: BLE001  such as a gateway that has ended meanwhile
+            return {"error": f"{command}: {error!r}"}
 
     async def do_load(self, **values: Any) -> object:  # noqa: ANN401  read just below
         """Run a load."""

@@ -24,7 +24,7 @@ class Figure:
         adds: what matters is how much is added to the yardstick's number.
         ratio_wanted: the median ratio is at least this; None: not asked for.
         at_most: the median of the gateway's own numbers is at most this; None: not asked for.
-        note: what one has to know to read it.
+        failed: why it could not be measured; then it is not reached, whatever was asked for.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Figure:
     adds: bool = False
     ratio_wanted: float | None = None
     at_most: float | None = None
-    note: str = ""
+    failed: str = ""
 
     @property
     def ratios(self) -> list[float]:
@@ -54,6 +54,8 @@ class Figure:
     @property
     def reached(self) -> bool | None:
         """Whether it is enough; None where nothing was asked for."""
+        if self.failed:
+            return False
         if self.ratio_wanted is not None:
             return bool(self.ratios) and median(self.ratios) >= self.ratio_wanted
         if self.at_most is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.bench.counterparty import HOST, Started
-from gateway.bench.processes import START_S, Child, child, until_ready
+from gateway.bench.processes import START_S, BenchError, Child, child, until_ready
 from gateway.web.listener import free_port
 
 RESELLERS = 8
@@ -111,7 +111,12 @@ class House:
         with child(words, self.folder / "gateway.log", loop) as gateway:
             before(gateway)
             until_ready(gateway, f"http://{HOST}:{self.port}/readyz")
-            yield gateway
+            try:
+                yield gateway
+            except BenchError as error:
+                if gateway.ended:
+                    raise BenchError(f"{error}; the gateway: {gateway.last_words()}") from None
+                raise
 
     def status_targets(self) -> list[str]:
         """Return what panels ask for when they want a status, one of each reseller."""

@@ -62,22 +62,22 @@ class Outcome(msgspec.Struct, kw_only=True):
     Attributes:
         answered: right answers within what was counted.
         seconds: how long that was.
-        asked: requests in all, with those that were not counted.
-        faults: answers that were wrong, and connections that were lost.
-        first_fault: the first of them.
+        asked: requests until then, with those that were not counted.
         cpu_s: of the process that was asked, while it was counted.
         own_cpu_s: of the counterparty itself, meanwhile.
-        took_ms: of each answer that was counted, from when it was due.
+        took_ms: of each answer that was counted, from when it was due; where there was a rate.
+        faults: answers that were wrong, and connections that were lost, at any time.
+        first_fault: the first of them.
     """
 
     answered: int
     seconds: float
     asked: int
-    faults: int
-    first_fault: str
     cpu_s: float
     own_cpu_s: float
-    took_ms: list[float] = msgspec.field(default_factory=list)
+    took_ms: list[float]
+    faults: int = 0
+    first_fault: str = ""
 
 
 _JUMP = 7919  # a prime, so that every old order has its turn
@@ -119,37 +119,47 @@ class Load:
     async def run(self) -> Outcome:
         """Ask, count, and say what came of it."""
         loop, job = asyncio.get_running_loop(), self.job
-        for _ in range(job.connections):
-            _, asker = await loop.create_connection(lambda: Asker(self._heard), job.host, job.port)
-            self._askers.append(asker)
-        if job.rate:
-            self._spare = list(self._askers)
-        for asker in () if job.rate else self._askers:
-            self._ask(asker, time.perf_counter())
-        pacing = asyncio.create_task(self._pace()) if job.rate else None
-        await asyncio.sleep(job.warm_s)
-        self._counting = True
+        pacing: asyncio.Task[None] | None = None
+        try:
+            for _ in range(job.connections):
+                _, asker = await loop.create_connection(
+                    lambda: Asker(self._heard), job.host, job.port
+                )
+                self._askers.append(asker)
+            if job.rate:
+                self._spare = list(self._askers)
+                pacing = asyncio.create_task(self._pace())
+            for asker in () if job.rate else self._askers:
+                self._ask(asker, time.perf_counter())
+            await asyncio.sleep(job.warm_s)
+            outcome = await self._counted()
+            self._asking = False
+            await self._finish()
+        finally:
+            self._asking = False
+            if pacing is not None:
+                pacing.cancel()
+            for asker in self._askers:
+                asker.close()
+        outcome.faults, outcome.first_fault = self.faults, self.first_fault
+        return outcome
+
+    async def _counted(self) -> Outcome:
+        """Count for a while."""
+        job = self.job
         began, cpu, own = time.perf_counter(), cpu_s(job.pid), time.process_time()
+        self._counting = True
         await self._until_done(job.count_s)
         self._counting = False
-        seconds = time.perf_counter() - began
-        cpu, own = cpu_s(job.pid) - cpu, time.process_time() - own
-        self._asking = False
-        if pacing is not None:
-            pacing.cancel()
-            now = time.perf_counter()  # what nobody was free to ask has waited all the same
-            self.took_ms += [(now - due) * _MS_PER_S for due in self._due]
-        await self._finish()
-        for asker in self._askers:
-            asker.close()
+        now = time.perf_counter()
+        # What nobody was free to ask has waited all the same.
+        self.took_ms += [(now - due) * _MS_PER_S for due in self._due]
         return Outcome(
             answered=self.answered,
-            seconds=seconds,
+            seconds=now - began,
             asked=self.asked,
-            faults=self.faults,
-            first_fault=self.first_fault,
-            cpu_s=cpu,
-            own_cpu_s=own,
+            cpu_s=cpu_s(job.pid) - cpu,
+            own_cpu_s=time.process_time() - own,
             took_ms=self.took_ms,
         )
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
 START_S = 30.0  # a start takes half a second on an idle machine
 _END_S = 25.0  # contract §12: `reply_timeout_s` + 5 s
 _LOOK_EVERY_S = 0.005
@@ -38,7 +39,7 @@ class Child:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(_PREFIX)}
         with log.open("ab") as stderr:
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter and modules
-                [sys.executable, "-m", "gateway.bench.child", loop, *words],
+                [sys.executable, "-m", "gateway.bench.child", str(os.getpid()), loop, *words],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -66,11 +67,21 @@ class Child:
         return line.decode()
 
     def ask(self, command: str, limit_s: float, /, **values: object) -> Any:  # noqa: ANN401  JSON
-        """Have it do a command, and return what it says."""
+        """Have it do a command, and return what it says.
+
+        Raises:
+            BenchError: it could not, or takes longer than `limit_s`.
+        """
         assert self._process.stdin is not None  # noqa: S101  a pipe
-        self._process.stdin.write(json.dumps({"do": command, "with": values}).encode() + b"\n")
-        self._process.stdin.flush()
-        return json.loads(self.line(limit_s))
+        try:
+            self._process.stdin.write(json.dumps({"do": command, "with": values}).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise BenchError(f"{self._log.stem} has ended: {self.last_words()}") from None
+        said = json.loads(self.line(limit_s))
+        if isinstance(said, dict) and "error" in said:
+            raise BenchError(said["error"])
+        return said
 
     def finish(self, within_s: float) -> None:
         """Wait until it has done what it was started for.
@@ -115,8 +126,11 @@ class Child:
 @contextlib.contextmanager
 def child(words: Sequence[str], log: Path, loop: str = "shipped") -> Iterator[Child]:
     """Run a process for as long as this lasts."""
+    # What ends us must not come between its start and the promise to end it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     process = Child(words, log, loop)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield process
     finally:
         process.kill()

@@ -14,6 +14,7 @@ from gateway.bench.machine import file_system
 from gateway.bench.old import run_old
 from gateway.bench.opened import run_opened
 from gateway.bench.orders import run_orders
+from gateway.bench.processes import BenchError
 from gateway.bench.stage import Size, Stage, stage
 from gateway.bench.status import run_status
 from gateway.bench.steps import run_steps
@@ -45,11 +46,19 @@ class Report:
     warnings: list[str] = field(default_factory=list)
 
 
+def _measured(name: str, everything: Stage) -> list[Figure]:
+    """Measure one part; where it fails, that is its figure, and the others are measured yet."""
+    try:
+        return PARTS[name](everything)
+    except BenchError as error:
+        return [Figure(name=name, title=name, unit="", gateway=(), failed=str(error))]
+
+
 def run(names: Sequence[str], size: Size) -> Report:
     """Measure these parts.
 
     Raises:
-        BenchError: something could not be measured.
+        BenchError: not even the counterparty started.
     """
     report = Report()
     with (
@@ -60,7 +69,7 @@ def run(names: Sequence[str], size: Size) -> Report:
             if name == STEPS:
                 report.steps = run_steps(everything)
             else:
-                report.figures += PARTS[name](everything)
+                report.figures += _measured(name, everything)
         if file_system(Path(folder)) in _FORGETFUL:
             everything.warn("the journals lay in memory: no order was durable")
         report.warnings = everything.warnings

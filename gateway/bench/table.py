@@ -19,7 +19,7 @@ def as_text(figures: Sequence[Figure], notes: Sequence[str]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
     lines.insert(1, "-" * max(len(line) for line in lines))
-    told = [f"{figure.title}: {figure.note}" for figure in figures if figure.note]
+    told = [f"{figure.title}: {figure.failed}" for figure in figures if figure.failed]
     return "\n".join([*(lines if figures else ()), *told, *notes])
 
 

@@ -82,11 +82,14 @@ def _left(children: list[int], folder: Path) -> list[Path]:
     return [*filter(Path.exists, processes), *folder.iterdir()]
 
 
-def _told(monkeypatch: pytest.MonkeyPatch, part: Callable[[Stage], list[Figure]]) -> int:
+def _told(
+    monkeypatch: pytest.MonkeyPatch, part: Callable[[Stage], list[Figure]]
+) -> tuple[int, str]:
+    """The command's exit code, and the line below its table."""
     monkeypatch.setattr(bench_run, "PARTS", MappingProxyType({"orders": part}))
     result = CliRunner().invoke(otomax_gateway, ["bench", "--only", "orders"])
     assert "Traceback" not in result.output
-    return result.exit_code
+    return result.exit_code, result.stdout.splitlines()[3]
 
 
 @pytest.mark.parametrize(("gateway", "code"), [(700.0, 1), (900.0, 0)])
@@ -101,14 +104,14 @@ def test_a_figure_that_is_missed_is_the_exit_code(
         yardstick=(1000,),
         ratio_wanted=0.8,
     )
-    assert _told(monkeypatch, lambda _: [figure]) == code
+    assert _told(monkeypatch, lambda _: [figure])[0] == code
 
 
 def test_what_can_not_be_measured_is_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(_: Stage) -> list[Figure]:
         raise BenchError("3 wrong answers")
 
-    assert _told(monkeypatch, breaks) == 1
+    assert _told(monkeypatch, breaks) == (1, "orders: 3 wrong answers")
 
 
 def test_a_part_that_is_not_there_is_a_mistake_of_use() -> None:

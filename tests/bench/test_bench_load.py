@@ -5,6 +5,8 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+import pytest
+
 from gateway.bench.load import Job, Load, requests
 from gateway.bench.names import old_name
 from gateway.bench.wire import Answerer, plain
@@ -117,3 +119,18 @@ def test_requests_that_come_in_pieces_or_together_are_answered_each() -> None:
     for piece in (whole[:30], whole[30:]):
         answerer.data_received(piece)
     assert [answer.rpartition(b"\r\n\r\n")[2] for answer in written] == [b"/1", b"/2"]
+
+
+async def test_who_hangs_up_is_a_fault_and_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.bench.load._LAST_ANSWERS_S", 0.05)
+
+    async def hangs_up(number: int) -> bytes:
+        return ANSWER if number < 5 else b"HTTP/1.1 200 OK\r\n\r\n"  # no length: cut off by us
+
+    async with serving(hangs_up) as (port, _):
+        outcome = await Load(job(port, count_s=0.1)).run()
+    assert outcome.answered == 4
+    assert outcome.faults > 0
+    assert outcome.first_fault == "the connection was lost"
