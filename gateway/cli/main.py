@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "order": ("order:order", "List orders, show one, look it up, decide it."),
     "alert": ("alert:alert", "List what an operator must know, and take note of it."),
     "delivery": ("delivery:delivery", "List deliveries, send one again."),
+    "archive": ("archive:archive", "Move the timelines of old orders out of the journal."),
     "bench": ("bench:bench", "Measure this gateway beside a bare proxy."),
 }
 

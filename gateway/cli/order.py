@@ -22,6 +22,7 @@ _KINDS: Final = {
     "told": "panel menerima / told",
     "not_told": "panel belum menerima / not told",
     "resent": "kirim ulang / resent",
+    "archived": "diarsipkan / archived",
 }
 
 

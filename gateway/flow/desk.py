@@ -1,4 +1,4 @@
-"""What the operator may do: resellers, orders, alerts and deliveries, one method a command.
+"""What the operator may do: resellers, orders, alerts, deliveries, one method a command.
 
 The same desk serves the commands of a running gateway, over a socket of its own, and those of one
 that is not running, in the command's own process: so there is never a second writer. All that goes
@@ -12,6 +12,7 @@ from typing import Any
 from gateway.clock import Clock
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import NotDone
+from gateway.flow.archiving import Archiving
 from gateway.flow.orders import Orders
 from gateway.flow.resellers import Resellers
 from gateway.protocol.shown import shown_delivery, when
@@ -51,6 +52,7 @@ class Desk:
             "reseller.rotate_key": self.resellers.rotate_key,
             "reseller.apply": self.resellers.apply,
             **orders.commands,
+            **Archiving(store, clock).commands,
             "delivery.list": self.delivery_list,
             "delivery.resend": self.delivery_resend,
             "delivery.resend_all": self.delivery_resend_all,

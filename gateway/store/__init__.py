@@ -11,6 +11,7 @@ moment.
 
 from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -34,7 +35,7 @@ class Entry(msgspec.Struct, frozen=True):
     Attributes:
         at: Unix milliseconds.
         kind: what happened: asked, sending, answered, called_back, looked_up, decided, alert,
-            told, not_told, resent, overruled.
+            told, not_told, resent, overruled, archived.
         text: what was said or done, without secrets.
     """
 
@@ -208,6 +209,69 @@ class JournalSize(msgspec.Struct, frozen=True, kw_only=True):
     journal: int
     log: int
     log_written_at: int
+
+
+class OldOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What is told of an order to which nothing has happened for long.
+
+    Attributes:
+        id: the order's number.
+        upstream_trx_id: its name.
+        steps: of its timeline, each with its number.
+        deliveries: all that it had; each is finished.
+    """
+
+    id: int
+    upstream_trx_id: str
+    steps: tuple[tuple[int, Entry], ...]
+    deliveries: tuple[Delivery, ...]
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the orders were looked through for what is old.
+
+    Attributes:
+        again: among those that were looked at before and had to stay; else among those that never
+            were.
+        after: the last order that was looked at; None at the beginning.
+    """
+
+    again: bool = False
+    after: int | None = None
+
+
+class OldPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the orders, looked through for what is old.
+
+    Attributes:
+        orders: what may leave the journal.
+        later: orders that may not, yet.
+        looked_at: all orders of the part.
+        next_place: where the next part begins; None where this was the last.
+    """
+
+    orders: tuple[OldOrder, ...]
+    later: tuple[int, ...]
+    looked_at: tuple[int, ...]
+    next_place: Place | None
+
+
+class Archive(Protocol):
+    """A file outside the journal that keeps what is told of old orders."""
+
+    path: Path
+
+    async def keep(self, orders: Sequence[OldOrder]) -> None:
+        """Write these; durable when it returns. What is there already, word for word, stays.
+
+        Raises:
+            NotDone: nothing was written; says why.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the file."""
+        ...
 
 
 class Store(Protocol):
@@ -393,6 +457,39 @@ class Store(Protocol):
 
     async def put_meta(self, key: str, value: bytes) -> None:
         """Keep something under a name, once: what is there already stays."""
+        ...
+
+    def archive_path(self, path: Path | None) -> Path:
+        """Return where the archive is that a path names; by default it is beside the journal."""
+        ...
+
+    async def open_archive(self, path: Path) -> Archive:
+        """Open an archive, or make it.
+
+        Raises:
+            NotDone: this can not be one; says why.
+        """
+        ...
+
+    async def old_part(self, before: int, place: Place) -> OldPart:
+        """Look through a part of the orders for those to which nothing happened since a time.
+
+        Not for what is open, watched, in doubt, not delivered, or under an open alert.
+        """
+        ...
+
+    async def forget(self, part: OldPart, before: int, at: int, archive: str) -> list[int]:
+        """Delete what an archive keeps of a part, steps and deliveries; returns of which orders.
+
+        Each order's timeline says from then on where they are. The order itself stays, and one to
+        which something has happened meanwhile is left whole.
+
+        Args:
+            part: from `old_part`, kept by then.
+            before: as in `old_part`.
+            at: Unix milliseconds.
+            archive: the archive's name.
+        """
         ...
 
     def size(self) -> JournalSize:

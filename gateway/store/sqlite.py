@@ -24,6 +24,7 @@ from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Order
 from gateway.store import (
     AccountRow,
+    Archive,
     Busy,
     DeliveryFilter,
     DeliveryRecord,
@@ -31,12 +32,15 @@ from gateway.store import (
     Form,
     JournalSize,
     JournalUnusable,
+    OldPart,
     OrderFilter,
+    Place,
     Record,
     ResellerRow,
     Resent,
     WaitingCallback,
 )
+from gateway.store.archive import open_archive
 from gateway.store.group_commit import T, Thread, Work, Writer
 from gateway.store.lock import Lock
 from gateway.store.migrate import check_sqlite, migrate_sqlite
@@ -48,6 +52,7 @@ from gateway.store.rows import (
     order_from,
     reseller_from,
 )
+from gateway.store.sqlite_archive import forget, old_part
 from gateway.store.sqlite_known import KnownOrders
 from gateway.store.sqlite_lists import (
     first_wanted,
@@ -424,6 +429,18 @@ class SqliteStore:
     async def put_meta(self, key: str, value: bytes) -> None:
         sql = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
         await self._write(lambda connection: connection.execute(sql, (key, value)).rowcount)
+
+    def archive_path(self, path: Path | None) -> Path:
+        return path or self.path.with_name(f"{self.path.stem}-archive{self.path.suffix}")
+
+    async def open_archive(self, path: Path) -> Archive:
+        return await open_archive(path, self.path)
+
+    async def old_part(self, before: int, place: Place) -> OldPart:
+        return await self._read(lambda connection: old_part(connection, before, place))
+
+    async def forget(self, part: OldPart, before: int, at: int, archive: str) -> list[int]:
+        return await self._write(lambda connection: forget(connection, part, before, at, archive))
 
     def size(self) -> JournalSize:
         return size(self.path)

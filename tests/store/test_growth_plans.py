@@ -29,6 +29,7 @@ from gateway.store import (
     Entry,
     Form,
     OrderFilter,
+    Place,
     Record,
     Store,
 )
@@ -230,6 +231,15 @@ class Exercise:
     async def put_meta(self) -> None:
         await self.store.put_meta("x", b"x")
 
+    async def old_part(self) -> None:
+        for place in (Place(again=True), Place(), Place(after=FEW - 200)):
+            await self.store.old_part(SINCE, place)
+
+    async def forget(self) -> None:
+        for place in (Place(after=FEW - 200), Place(again=True)):
+            part = await self.store.old_part(SINCE, place)
+            await self.store.forget(part, SINCE, NOW, "archive.db")
+
     async def empty_log(self) -> None:
         await self.store.empty_log()
 
@@ -238,7 +248,7 @@ class Exercise:
 
 
 # Of the intents: what is no statement, or is seen with others.
-NO_STATEMENT = {"announce", "close", "size"}
+NO_STATEMENT = {"announce", "archive_path", "close", "open_archive", "size"}
 
 
 def intents() -> list[str]:
