@@ -160,7 +160,7 @@ class Gateway:
             schedule_s=settings.delivery.schedule_s,
             per_host=settings.delivery.per_host,
         )
-        self.settlement.listen(recheck=self.recheck.bell.ring, relay=self.relay.bell.ring)
+        self.settlement.listen(recheck=self.recheck.bell.ring, relay=self.relay.wake)
         self.intake = Intake(
             store,
             self.settlement,

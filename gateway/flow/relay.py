@@ -33,6 +33,9 @@ PER_RESELLER = 64  # of these at most to one reseller, however many hosts it nam
 REMEMBERED = 1000  # silent pairs; beyond it the one that was tried longest ago is forgotten
 _LOOK = 64  # deliveries that are read from the journal at a time
 _EVERY_S = 0.5
+# What was settled is looked for at once, but not more often than this: orders that end one by one,
+# a few hundred a second, would have the journal read for each of them. Measured: 5 % of an order.
+_NOT_WITHIN_S = 0.01
 
 Pair = tuple[str, str]
 
@@ -74,7 +77,24 @@ class Relay:
         self.pauses_s: Sequence[float] = PAUSES_S
         self.per_host = per_host
         self._under_way = UnderWay()
+        self._looked_at = 0.0  # in the loop's time
+        self._soon: asyncio.TimerHandle | None = None
         self._silent: dict[Pair, Breaker] = {}  # tried longest ago first
+
+    def wake(self) -> None:
+        """Look for what has just come to be due: at once, or a moment after the last look."""
+        if self._soon is not None:
+            return
+        loop = asyncio.get_running_loop()
+        wait_s = self._looked_at + _NOT_WITHIN_S - loop.time()
+        if wait_s <= 0:
+            self.bell.ring()
+        else:
+            self._soon = loop.call_later(wait_s, self._ring)
+
+    def _ring(self) -> None:
+        self._soon = None
+        self.bell.ring()
 
     async def run(self) -> None:
         """Work off what is due, for ever."""
@@ -85,6 +105,7 @@ class Relay:
         under_way = self._under_way
         if under_way.room <= 0:
             return False
+        self._looked_at = asyncio.get_running_loop().time()
         now = _moment()
         busy = Busy(
             orders=under_way.orders,

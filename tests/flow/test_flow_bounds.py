@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
-from gateway.flow import account, intake, recheck
+from gateway.flow import account, intake, recheck, relay
 from tests.support import (
     FakeUpstream,
     OpenHouse,
+    Panel,
     after,
     eventually,
     invoice,
@@ -158,3 +160,34 @@ async def test_only_so_many_accounts_are_asked_about_at_a_time(
     assert set(said) == {"Budi. budi@toko.id. plan GOLD. balance 5"}
     assert len(upstream.users) == 2
     assert (await house.user("warung")).startswith("Budi. ")
+
+
+# -- looks into the outbox
+
+
+async def test_orders_that_end_one_by_one_are_looked_for_together(
+    open_house: OpenHouse, upstream: FakeUpstream, panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_NOT_WITHIN_S", 0.2)
+    upstream.order = says(SUCCESS)
+    house = await open_house(upstream.url)
+    looks: list[float] = []
+    loop, store = asyncio.get_running_loop(), house.gateway.store
+    look = store.due_deliveries
+
+    async def counted(*args: Any) -> Any:
+        looks.append(loop.time())
+        return await look(*args)
+
+    monkeypatch.setattr(store, "due_deliveries", counted)
+    began = loop.time()
+    for number in range(60):
+        await house.order(str(number))
+    await asyncio.sleep(0.3)
+    took_s = loop.time() - began
+    assert len(looks) <= 2 + took_s / 0.2, "not one for each of sixty"
+    await asyncio.sleep(0.25)
+    began = loop.time()
+    await house.order("told", callback_url=panel.url)
+    await eventually(lambda: panel.statuses == ["SUCCESS"])
+    assert loop.time() - began < 0.15, "at once where nothing was looked for just now"
