@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--fast", is_flag=True, help="Under a minute, with generous bounds: for CI.")
-@click.option("--only", multiple=True, metavar="NAME", help="Only this part; may be repeated.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    help="Only this part; repeatable. orders, orders-uvloop, status, deliveries, latency, way,"
+    " open, old, steps.",
+)
 @click.option("--pairs", type=int, hidden=True, help="Runs of each side.")
 @click.option("--seconds", type=float, hidden=True, help="What is counted of each run.")
 @json_option

@@ -114,6 +114,11 @@ def test_what_can_not_be_measured_is_not_reached(monkeypatch: pytest.MonkeyPatch
     assert _told(monkeypatch, breaks) == (1, "orders: 3 wrong answers")
 
 
+def test_every_part_is_named_in_the_help() -> None:
+    said = " ".join(CliRunner().invoke(otomax_gateway, ["bench", "--help"]).output.split())
+    assert f"repeatable. {', '.join(bench_run.NAMES)}." in said
+
+
 def test_a_part_that_is_not_there_is_a_mistake_of_use() -> None:
     result = CliRunner().invoke(otomax_gateway, ["bench", "--only", "orderz"])
     assert result.exit_code == 2
