@@ -1,6 +1,7 @@
 """`otomax-gateway serve`: runs the gateway until SIGTERM or SIGINT; SIGHUP reads configuration."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -53,7 +54,28 @@ def loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
     return uvloop.Loop
 
 
+# How long the event loop keeps the interpreter when the journal's thread wants it. Python's own
+# 5 ms are as long as a whole batch, and the journal would wait ten times for each (measured with
+# both busy: 140 µs an order on that thread in place of 970).
+_SWITCH_S = 0.0005
+# New objects until the collector looks for circles. Orders leave none behind, and Python's own 700
+# are those of a few orders (measured: 9 % of the loop's time).
+_COLLECT_AFTER = 20_000
+
+
 async def _serve(settings: "Settings", config: Path | None) -> None:
+    from gateway.log import SINK
+
+    sys.setswitchinterval(_SWITCH_S)
+    gc.set_threshold(_COLLECT_AFTER)
+    SINK.gather(asyncio.get_running_loop().call_later)
+    try:
+        await _until_signalled(settings, config)
+    finally:
+        SINK.stop_gathering()
+
+
+async def _until_signalled(settings: "Settings", config: Path | None) -> None:
     from gateway.app import Gateway
 
     ends = asyncio.Event()
@@ -67,6 +89,7 @@ async def _serve(settings: "Settings", config: Path | None) -> None:
             await gateway.start()
         except OSError as error:
             fail(f"can not listen: {error.strerror or error}")
+        gc.freeze()  # what stands now stands to the end: it is not looked through again
         await _until_ended(gateway, ends)
     finally:
         await gateway.stop()
@@ -84,7 +107,10 @@ async def _until_ended(gateway: "Gateway", ends: asyncio.Event) -> None:
 
 
 def _on_signal(ends: asyncio.Event) -> None:
+    from gateway.log import SINK
+
     if ends.is_set():
+        SINK.flush()
         os._exit(1)  # the second one: at once; the journal keeps what was under way
     ends.set()
 

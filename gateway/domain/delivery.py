@@ -22,7 +22,7 @@ class DeliveryState(StrEnum):
     SUPERSEDED = "superseded"  # a newer status of the same order took its place
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is told to a reseller, frozen when its order was settled.
 
     Attributes:
@@ -38,7 +38,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     host: str
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message in the outbox.
 
     Attributes:

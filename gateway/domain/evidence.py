@@ -44,7 +44,7 @@ class Source(StrEnum):
     LOOKUP = "lookup"
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing that was heard about an order.
 
     Attributes:

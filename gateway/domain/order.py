@@ -37,7 +37,7 @@ MAX_SENDS = 3  # contract T6
 LOOK_UP_GAP_MS = 2 * MS_PER_S
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order as the journal holds it.
 
     Attributes:
@@ -137,7 +137,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     may_send: bool = True
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one piece of evidence made of an order.
 
     Attributes:

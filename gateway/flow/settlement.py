@@ -204,11 +204,13 @@ class Settlement:
     def _after(self, before: Order, change: Change, source: str, alert: Entry | None) -> None:
         """Do what follows from a change that is durable."""
         order = change.order
-        metrics.settlements.labels(source, order.status.value).inc()
+        metrics.settlement(source, order.status.value).inc()
         if before.is_open and not order.is_open:
             self.open_orders -= 1
         self.ring(order)
-        log.info(
+        # What decides nothing and is no news is told by the event of the request that it answers.
+        tell = log.debug if order.status is before.status else log.info
+        tell(
             "order.settled",
             reseller=order.reseller,
             trx_id=order.trx_id,

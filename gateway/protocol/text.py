@@ -39,7 +39,7 @@ _STATUS_LINE = re.compile(
 _SALDO = re.compile(r"0|-?[1-9][0-9]{0,14}")
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of the dialect; with an invoice_number it is the answer to a status request."""
 
     trx_id: str
@@ -84,7 +84,7 @@ def parse_user(text: str) -> int | None:
     return int(saldo) if is_line and _SALDO.fullmatch(saldo) else None
 
 
-class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a panel asked for. Fields that are missing or unsafe are None.
 
     Attributes:

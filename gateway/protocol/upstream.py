@@ -31,6 +31,8 @@ _CODE_LIKE = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")  # a RefId such as ML_1680405
 # What may be left of a code that was cut off, at a line's end.
 _CUT_CODE = re.compile(r"(?:^|[^A-Za-z_])[A-Z]+\s*$|_\s*$|^\s*$", re.ASCII)
 _CODES = frozenset(Code)
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")  # RFC 3986, section 2.3
+_ADDRESS = re.compile(r"[A-Za-z0-9._~:/-]*")
 # Codes of the document that prove nothing (T5), in whatever case of letters.
 _DOUBTFUL = re.compile("SERVER_ERROR|DUPLICATE_TRX_ID|INVOICE_NOT_FOUND", re.IGNORECASE)
 
@@ -106,8 +108,20 @@ def order_path(order: Order, upstream_key: str, callback_url: str) -> str:
         "trx_id": order.upstream_trx_id,
         "callback_url": callback_url,
     }
-    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in fields.items())
+    query = "&".join([f"{name}={_encoded(value)}" for name, value in fields.items()])
     return f"/v3/otomax/order?{query}"
+
+
+def _encoded(value: str) -> str:
+    """Percent-encode a value; most need nothing, or no more than an address does.
+
+    The standard library's quote goes character by character: 7 µs for the five of an order.
+    """
+    if _UNRESERVED.fullmatch(value):
+        return value
+    if _ADDRESS.fullmatch(value):
+        return value.replace(":", "%3A").replace("/", "%2F")
+    return quote(value, safe="")
 
 
 def lookup_path(upstream_trx_id: str) -> str:

@@ -29,7 +29,7 @@ class JournalUnusable(Exception):  # noqa: N818  the name says what is the matte
     """This journal can not be opened at all; the text says why."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One step of an order's timeline.
 
     Attributes:
@@ -44,7 +44,7 @@ class Entry(msgspec.Struct, frozen=True):
     text: str
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one transaction writes about one order.
 
     Attributes:
@@ -68,7 +68,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     saldo: int | None = None
 
 
-class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one transaction writes about one delivery.
 
     Attributes:

@@ -1,6 +1,7 @@
 """Who asks, and from where: the address behind trusted proxies, and the reseller behind a key."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from aiohttp import web
@@ -74,6 +75,8 @@ def client_address(peer: str | None, forwarded: str, trusted: Networks) -> Addre
     return address
 
 
+# Panels and the upstream come from few addresses; reading one costs 2 µs, 1 % of an order.
+@lru_cache(maxsize=1024)
 def _parse(text: str) -> Address | None:
     """Read an address, with or without a port; an IPv4 address in IPv6 clothes is an IPv4 one."""
     text = text.strip()

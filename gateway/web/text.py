@@ -89,7 +89,7 @@ class TextDialect:
         except JournalUnavailable as error:
             http_status = _UNAVAILABLE
             text, status = self._error(form, reseller, explain(Code.BUSY)), str(error)
-        metrics.requests.labels("order", http_status).inc()
+        metrics.request("order", http_status).inc()
         _log("order.answered", reseller, form.trx_id, status, began)
         return line(text, http_status)
 
@@ -161,7 +161,7 @@ class TextDialect:
         if note is not None:
             saldo = None if reseller is None else self._directory.saldo(reseller.code)
             text = error_status_answer(asked_id, note, saldo)
-        metrics.requests.labels("status", http_status).inc()
+        metrics.request("status", http_status).inc()
         _log("status.answered", reseller, asked_id, note or "found", began)
         return line(text, http_status)
 
@@ -190,7 +190,7 @@ class TextDialect:
         except JournalUnavailable as error:
             http_status, outcome = _UNAVAILABLE, str(error)
             text = error_user_answer(explain(Code.BUSY))
-        metrics.requests.labels("user", http_status).inc()
+        metrics.request("user", http_status).inc()
         _log("user.answered", reseller, None, outcome, began)
         return line(text, http_status)
 

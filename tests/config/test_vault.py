@@ -1,5 +1,6 @@
 """The vault: key file, seals, hashes and tokens, with hostile input."""
 
+import hmac
 import os
 import stat
 import struct
@@ -144,8 +145,20 @@ def test_any_key_can_be_hashed(vault: Vault, key: str) -> None:
 
 
 def test_keys_and_tokens_have_separate_subkeys(vault: Vault) -> None:
-    assert vault._key_subkey != vault._token_subkey
-    assert len(vault._key_subkey) == len(vault._token_subkey) == 32
+    assert vault._key_mac is not None
+    assert vault._token_mac is not None
+    keys, tokens = vault._key_mac.digest(), vault._token_mac.digest()
+    assert keys != tokens
+    assert len(keys) == len(tokens) == 32
+
+
+def test_a_hash_is_the_hmac_under_the_subkey_whatever_was_hashed_before(vault: Vault) -> None:
+    """RFC 2104; beginning it once for all must not change it."""
+    root = b"r" * 32
+    vault.use_root(vault._fernet.encrypt(root))
+    subkey = hmac.digest(root, b"otomax-gateway/reseller-key/1", "sha256")
+    for key in ("a", "b", "a"):
+        assert vault.hash_key(key) == hmac.digest(subkey, key.encode(), "sha256")
 
 
 @given(trx_id=TRX_IDS)
