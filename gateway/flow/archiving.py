@@ -74,9 +74,8 @@ class Archiving:
         """Move part after part until the turn is over; returns where to go on."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _TURN_S
-        reached: Place | None = place
-        while reached is not None and loop.time() < until:
-            part = await self._store.old_part(before, reached)
+        while True:
+            part = await self._store.old_part(before, place)
             moved = {order.id for order in part.orders}
             if archive is not None:
                 moved = await self._move(archive, part, before)
@@ -86,8 +85,9 @@ class Archiving:
                     counted["steps"] += len(order.steps)
                     counted["deliveries"] += len(order.deliveries)
             counted["left"] += len(part.later) + len(part.orders) - len(moved)
-            reached = part.next_place
-        return reached
+            if part.next_place is None or loop.time() >= until:
+                return part.next_place
+            place = part.next_place
 
     async def _move(self, archive: Archive, part: OldPart, before: int) -> set[int]:
         if part.orders:
