@@ -36,7 +36,7 @@ class Size:
     Attributes:
         share: of each figure that is to be reached: less than one notices a doubling of the cost,
             and bears short runs on a busy machine.
-        pairs: runs of each side.
+        pairs: runs of each side; many short ones, so that a busy moment spoils few.
         warm_s: seconds of each run that are not counted.
         count_s: seconds that are.
         old_orders: how many the journal with old orders holds.
@@ -49,9 +49,9 @@ class Size:
     """
 
     share: float = 1.0
-    pairs: int = 5
-    warm_s: float = 1.0
-    count_s: float = 4.0
+    pairs: int = 9
+    warm_s: float = 0.5
+    count_s: float = 2.0
     old_orders: int = 5_000_000
     statuses: int = 100_000
     deliveries: int = 6_400

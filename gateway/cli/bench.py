@@ -54,11 +54,15 @@ def bench(
         size = replace(size, pairs=pairs)
     if seconds is not None:
         size = replace(size, count_s=seconds, warm_s=min(size.warm_s, seconds))
-    signal.signal(signal.SIGTERM, _end)
+    if not sys.platform.startswith("linux"):
+        fail("bench reads /proc: it needs Linux")
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         report = run(only or NAMES, size)
     except BenchError as error:
         fail(str(error))
+    finally:
+        signal.signal(signal.SIGTERM, before)
     _show(report, as_json=as_json)
     sys.exit(0 if all_reached(report.figures) else EXIT_NOT_DONE)
 
