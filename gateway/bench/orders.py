@@ -1,9 +1,15 @@
-"""Durable text orders, against a proxy that stores nothing; and what each costs of a CPU."""
+"""Durable text orders, against a proxy that stores nothing; and what each costs of a CPU.
+
+At the end the gateway is killed, and its journal must hold every order that was answered: what is
+measured is what was promised.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.bench.figures import Figure
+from gateway.bench.processes import BenchError
+from gateway.bench.seed import count_orders
 from gateway.bench.stage import At, Stage
 
 WANTED = 0.8  # contract §13; the goal is 1.0
@@ -21,6 +27,9 @@ def run_orders(stage: Stage, loop: str) -> list[Figure]:
             lambda: stage.orders(what, at, house),
             lambda: stage.orders(what, proxy, house),
         )
+    asked, held = sum(outcome.asked for outcome in ours), count_orders(house.journal)
+    if held < asked:
+        raise BenchError(f"{what}: {asked - held} of {asked} orders are not in the journal")
     return figures(f"orders-{loop}", what, ours, theirs, wanted)
 
 

@@ -103,6 +103,13 @@ def undelivered(journal: Path) -> int:
         return int(number)
 
 
+def count_orders(journal: Path) -> int:
+    """Count the orders of a journal whose gateway was killed."""
+    with closing(sqlite3.connect(journal)) as connection:
+        (number,) = connection.execute("SELECT count(*) FROM orders").fetchone()
+        return int(number)
+
+
 @contextmanager
 def _opened(journal: Path) -> Iterator[sqlite3.Connection]:
     """Open a journal for a lot of writing; it is on the disk when this ends."""
