@@ -170,6 +170,7 @@ class Gateway:
             bounds=bounds_of(settings),
         )
         self.inbox = Inbox(store, self.settlement, self.submission, self.directory, clock)
+        self.inbox.listen(self.recheck.take_news)
         self.account = Account(
             store, self._upstream, self.directory, settings.server.reply_timeout_s
         )

@@ -6,6 +6,7 @@ reason to look up; what a word then does to an order is decided in `domain.truth
 brings is short and always the same here, so that the journal can write it once.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from msgspec.structs import replace
@@ -50,6 +51,10 @@ class Taken(StrEnum):
     NOBODYS = "nobody"  # nothing was stored: it names no order that could be ours
 
 
+def _nobody(_: Order) -> None:
+    """Tell nobody: nothing is wired yet."""
+
+
 class Inbox:
     """Callbacks, from their arrival to the door of evidence.
 
@@ -71,7 +76,12 @@ class Inbox:
         self._submission = submission
         self._directory = directory
         self._clock = clock
+        self._tell_news: Callable[[Order], None] = _nobody
         self._kept: dict[Form, int] = {}  # at least so many; counted anew at the limit
+
+    def listen(self, tell_news: Callable[[Order], None]) -> None:
+        """Set whom to tell of each order that a callback spoke of."""
+        self._tell_news = tell_news
 
     async def receive(self, upstream_trx_id: str, raw_query: str) -> Taken:
         """Take in a query that came with an order's own token.
@@ -190,7 +200,8 @@ class Inbox:
 
     async def _settle(self, order: Order, evidence: Evidence, said: str) -> Taken:
         self._submission.heard_of(order.id)
-        await self._settlement.settle(order.id, evidence, said)
+        change = await self._settlement.settle(order.id, evidence, said)
+        self._tell_news(change.order)
         log.info("callback.received", upstream_trx_id=order.upstream_trx_id)
         return Taken.STORED
 

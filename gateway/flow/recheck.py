@@ -7,6 +7,7 @@ worker: a send whose process died is found by its date, like every other order t
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
@@ -24,6 +25,7 @@ from gateway.domain.order import (
     wait_for_turn,
 )
 from gateway.domain.schedule import answers
+from gateway.domain.turns import Turn, Turns
 from gateway.flow.directory import Directory
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Submission
@@ -41,6 +43,8 @@ MAX_WATCHED = 8  # of these at most about orders that are final: nobody waits fo
 MAX_ASKED = 128
 # Look-ups of the last two seconds; beyond it the oldest is forgotten, and may be asked sooner.
 MAX_REMEMBERED = 10_000
+# What was just called back and needs a look-up; beyond it the journal's date finds it later.
+MAX_NEWS = 10_000
 _EVERY_S = 0.5
 _INTERRUPTED = "the process that sent it ended before an answer"
 
@@ -80,6 +84,7 @@ class Recheck:
         self._panels: Counter[str] = Counter()  # look-ups that a reseller's panels have begun
         self._working: set[int] = set()  # those of the worker; panels that ask do not count
         self._watching: set[int] = set()  # those of them that are about final orders
+        self._news = Turns()
         self._pace = AsyncLimiter(LOOK_UPS_PER_S, 1)
 
     async def look_up(self, order: Order) -> Order:
@@ -188,11 +193,31 @@ class Recheck:
             return False
         skip = self._submission.in_flight | self._asking.keys()
         watched = max(0, MAX_WATCHED - len(self._watching))
-        due = await self._store.due_orders(self._clock(), room, skip, watched=watched)
+        due = await self._due_news(max(1, room // 2), skip)
+        skip = skip | {order.id for order in due}
+        due += await self._store.due_orders(self._clock(), room - len(due), skip, watched=watched)
         for order in due:
             await self._pace.acquire()  # there is room for each of them, so this does not wait
             await self._look_at(order)
         return False
+
+    def take_news(self, order: Order) -> None:
+        """Look an order up soon that a callback spoke of, where a look-up is due for that.
+
+        On a busy evening thousands are due that merely stay open, of whoever has most of them.
+        Half of the room goes to news before these, and in turn to each reseller that has some.
+        """
+        is_due = order.due_at is not None and order.due_at <= self._clock()
+        if is_due and len(self._news) < MAX_NEWS:
+            self._news.add(order.reseller, Turn(order.id, order.sends))
+
+    async def _due_news(self, most: int, skip: Collection[int]) -> list[Order]:
+        due = []
+        for _ in range(min(most, len(self._news))):
+            order = await self._store.order(self._news.pop().order_id)
+            if order.id not in skip and order.due_at is not None and order.due_at <= self._clock():
+                due.append(order)
+        return due
 
     async def _look_at(self, order: Order) -> None:
         if order.sending:
