@@ -141,7 +141,7 @@ class Recheck(_Section):
         default=(2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0),
         description="Seconds before each look-up of an open order; the last repeats. Dense at the "
         "start, while a customer is waiting. At most 16 at one time and 100 a second: beyond it "
-        "they are late, the longest due first.",
+        "they are late, the longest due first; what was just called back goes before.",
     )
     settle_s: Duration = Field(
         default=40.0,
