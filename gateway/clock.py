@@ -11,6 +11,9 @@ Clock = Callable[[], int]
 """Gives Unix time in milliseconds."""
 
 
+_RUNNING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first one is Linux's
+
+
 def now_ms() -> int:
     """Tell the time.
 
@@ -22,8 +25,7 @@ def now_ms() -> int:
 
 def running_ms() -> int:
     """Tell the milliseconds that this machine has run, asleep or awake; they never jump."""
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first one is Linux's
-    return time.clock_gettime_ns(clock) // 1_000_000
+    return time.clock_gettime_ns(_RUNNING) // 1_000_000
 
 
 class SteadyClock:

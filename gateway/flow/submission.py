@@ -88,6 +88,8 @@ class Submission:
     ) -> None:
         self.in_flight: set[int] = set()
         self.turns = Turns()
+        # Asking for it anew is a system call each time, and an order would ask ten times.
+        self._loop = asyncio.get_running_loop()
         self._tasks = Tasks()
         self._hopeful: dict[int, asyncio.Future[Told]] = {}
         self._heard_of: set[int] = set()  # of those in flight: somebody else spoke of them, too
@@ -241,14 +243,13 @@ class Submission:
         self, path: str, secrets: tuple[str, ...], patience_s: float
     ) -> Reply:
         """Send once; only what never left is tried again, for `patience_s` in all."""
-        loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + patience_s
+        give_up_at = self._loop.time() + patience_s
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
                 return await self._upstream.get(path, secrets=secrets)
             except Unsent:
-                left_s = give_up_at - loop.time()
+                left_s = give_up_at - self._loop.time()
                 if left_s <= 0:
                     raise
             await asyncio.sleep(min(pause_s, left_s))

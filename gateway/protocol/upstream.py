@@ -273,8 +273,11 @@ def _text(reply: Reply) -> str | None:
     return None if "\n" in text or "\r" in text else text
 
 
+_STATUSES = {status.value: status for status in Status}
+
+
 def _status(word: str) -> Status | None:
-    return Status(word) if word in Status.__members__ else None
+    return _STATUSES.get(word)
 
 
 def _nothing(source: Source, reply: Reply, *, saldo: int | None = None) -> Evidence:

@@ -99,6 +99,7 @@ class Writer:
         self, thread: Thread, memory: Memory | None = None, patience_s: float = PATIENCE_S
     ) -> None:
         self._thread = thread
+        self._loop = asyncio.get_running_loop()
         self._memory = memory or Memory()
         self.patience_s = patience_s
         self._waiting: list[Item] = []
@@ -126,13 +127,13 @@ class Writer:
         Returns:
             What to await: the result once it is durable, or JournalUnavailable.
         """
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[T] = self._loop.create_future()
         if self._hangs:
             future.set_exception(JournalUnavailable(_HANGS))
             return future
         self._waiting.append(Item(many, asked, future))
         if self._draining is None:
-            self._draining = asyncio.create_task(self._drain())
+            self._draining = self._loop.create_task(self._drain())
         return future
 
     def _each(self, connection: sqlite3.Connection, works: list[Work[Any]]) -> list[Any]:
@@ -154,7 +155,7 @@ class Writer:
 
     async def _write_batch(self, batch: list[Item]) -> None:
         """Write a batch; everybody in it hears, whatever happens."""
-        patience = asyncio.get_running_loop().call_later(self.patience_s, self._refuse_the_rest)
+        patience = self._loop.call_later(self.patience_s, self._refuse_the_rest)
         try:
             results = await self._thread.run(partial(_commit, batch=batch, memory=self._memory))
         except Exception as error:  # noqa: BLE001  every waiter must hear, whatever it was

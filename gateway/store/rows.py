@@ -49,6 +49,8 @@ RESELLER_COLUMNS = (
 )
 KEY_COLUMNS = ("hash", "sealed", "hint", "created_at", "ends_at")
 
+_STATUSES = {status.value: status for status in Status}
+
 Row = Sequence[Any]
 
 
@@ -60,7 +62,7 @@ def as_list(values: Collection[int] | Collection[str]) -> str:
 def order_from(row: Row) -> Order:
     """Return the order in a row of ORDER_COLUMNS."""
     values = dict(zip(ORDER_COLUMNS, row, strict=True))
-    values["status"] = Status(values["status"])
+    values["status"] = _STATUSES[values["status"]]
     values["sending"] = bool(values["sending"])
     values["named"] = bool(values["named"])
     return Order(**values)
