@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ async def test_old_timelines_are_moved(
     for name in names:
         await office.order(name, AT_ONCE, f"{panel.url}/toko1-{name}")
     for name in names:
-        await until(lambda name=name: panel.told(f"toko1-{name}"), WHOLE_S)
+        await until(partial(panel.told, f"toko1-{name}"), WHOLE_S)
     await until(lambda: len(office.json("delivery", "list", "--state", "delivered")) == 3, WHOLE_S)
     await office.stop(gateway)
     age(office.folder / "gateway.db")
