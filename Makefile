@@ -23,7 +23,7 @@ test: $(VENV)/dev.stamp ## every test (make test ARGS="tests/protocol -k order" 
 proof: $(VENV)/dev.stamp ## the long proof, some 25 minutes, one table at the end (KILLS=1000, ARGS="kills power")
 	@$(BIN)/python -m tests.proof.run_proof $(ARGS)
 
-bench: $(VENV)/run.stamp ## the figures beside a bare proxy, some 15 minutes (make bench ARGS=--fast for a quick look)
+bench: $(VENV)/run.stamp ## the figures beside a bare proxy, some 10 minutes (make bench ARGS=--fast for a quick look)
 	@$(BIN)/otomax-gateway bench $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff, mypy strict, import contracts
