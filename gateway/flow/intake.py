@@ -116,8 +116,7 @@ class Flight:
     async def wait(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
         """Wait to be woken, at most until this moment of the loop's time.
 
-        A future and a timer of its own: `asyncio.wait` with a timeout on the order's task does the
-        same and takes 20 µs longer, 3 % of an order.
+        Not for the order's task: that goes on after a PENDING was told.
         """
         future: asyncio.Future[None] = loop.create_future()
         self._waiting.append(future)
