@@ -4,9 +4,10 @@ SQLite copies the log (`gateway.db-wal`) into the journal's file with the commit
 pages in it, but begins it anew only at a commit at which nobody reads, and never shortens it. So
 the log is also emptied from outside: when nothing is written, and when it has grown in spite of
 that. The one writing connection does that between two commits: with a second one at work at the
-same instant a WAL can be damaged (see `sqlite`).
+same instant a WAL can be damaged (see `sqlite`). Emptying 4 MiB, which is as long as the log
+ordinarily becomes, takes 4 ms.
 
-Measured, 10,000 orders with 5,000,000 old ones, 8 commits a 50 orders: a log of 4,000 pages
+Measured, 10,000 orders with 5,000,000 old ones, 50 changes a commit: a log of 4,000 pages
 saves no time (198 instead of 204 us of CPU an order, within the noise) and makes the slowest
 hundredth of the commits wait twice as long (25 instead of 12 ms). 16 MiB of page cache and 1 GiB
 of mapped file gained nothing either. So these are as SQLite has them.
