@@ -117,6 +117,11 @@ class Writer:
         result: T = await self.add(self._each, work)
         return result
 
+    async def write_aside(self, work: Work[T]) -> T:
+        """Do the same for what changes nothing that is remembered."""
+        result: T = await self.add(_each_aside, work)
+        return result
+
     def add(self, many: Many[A, T], asked: A) -> "asyncio.Future[T]":
         """Ask for something that is done together with whatever is asked the same way.
 
@@ -177,6 +182,10 @@ class Writer:
         """Wait until nothing is being written, however long: a batch that hangs may still be."""
         while self._draining is not None:
             await asyncio.wait({self._draining})
+
+
+def _each_aside(connection: sqlite3.Connection, works: list[Work[Any]]) -> list[Any]:
+    return [work(connection) for work in works]
 
 
 def _tell(future: asyncio.Future[Any], result: object) -> None:

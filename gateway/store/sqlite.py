@@ -178,6 +178,10 @@ class SqliteStore:
     async def _write(self, work: Work[T]) -> T:
         return await self._writer.write(work)
 
+    async def _write_aside(self, work: Work[T]) -> T:
+        """Write what touches neither orders nor their timelines."""
+        return await self._writer.write_aside(work)
+
     async def _read(self, work: Work[T]) -> T:
         try:
             return await self._reader.run(work)
@@ -254,20 +258,21 @@ class SqliteStore:
 
     async def note_time(self, now: int, *, furthest: int) -> None:
         def work(connection: sqlite3.Connection) -> None:
-            bring_back(connection, now, furthest)
+            if bring_back(connection, now, furthest):
+                self._known.forget()
             note_time(connection, now)
 
-        await self._write(work)
+        await self._write_aside(work)
 
     async def noted_time(self) -> int | None:
         value = await self.meta("time")
         return None if value is None else int(value)
 
     async def raise_alert(self, alert: Entry) -> bool:
-        return await self._write(lambda connection: raise_alert(connection, alert))
+        return await self._write_aside(lambda connection: raise_alert(connection, alert))
 
     async def end_alert(self, begin: str, now: int) -> int:
-        return await self._write(lambda connection: end_alert(connection, begin, now))
+        return await self._write_aside(lambda connection: end_alert(connection, begin, now))
 
     async def alerts(
         self, *, with_acked: bool = False, before_id: int | None = None, limit: int = 50
@@ -280,7 +285,7 @@ class SqliteStore:
         which = "" if ids is None else f" AND id IN {_LIST}"
         sql = f"UPDATE alerts SET acked_at = ? WHERE acked_at IS NULL{which} RETURNING id"
         values = (now,) if ids is None else (now, as_list(ids))
-        return await self._write(
+        return await self._write_aside(
             lambda connection: sorted(row[0] for row in connection.execute(sql, values).fetchall())
         )
 
@@ -342,7 +347,7 @@ class SqliteStore:
             " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
         )
         values = (upstream_trx_id, form, text, now, now)
-        await self._write(lambda connection: connection.execute(sql, values).rowcount)
+        await self._write_aside(lambda connection: connection.execute(sql, values).rowcount)
 
     async def waiting_callbacks(self, now: int, limit: int) -> list[WaitingCallback]:
         sql = (
@@ -378,7 +383,7 @@ class SqliteStore:
                 sql = "UPDATE waiting_callbacks SET next_at = ? WHERE id = ?"
                 connection.execute(sql, (next_at, callback_id))
 
-        await self._write(work)
+        await self._write_aside(work)
 
     async def resellers(self) -> list[ResellerRow]:
         def work(connection: sqlite3.Connection) -> list[ResellerRow]:
@@ -407,7 +412,7 @@ class SqliteStore:
             for row in rows:
                 put_reseller(connection, row)
 
-        await self._write(work)
+        await self._write_aside(work)
 
     async def accounts(self) -> list[AccountRow]:
         def work(connection: sqlite3.Connection) -> list[AccountRow]:
@@ -417,7 +422,7 @@ class SqliteStore:
         return await self._read(work)
 
     async def see_saldo(self, account: str, saldo: int) -> None:
-        await self._write(lambda connection: see_saldo(connection, account, saldo))
+        await self._write_aside(lambda connection: see_saldo(connection, account, saldo))
 
     async def meta(self, key: str) -> bytes | None:
         def work(connection: sqlite3.Connection) -> bytes | None:
@@ -428,7 +433,7 @@ class SqliteStore:
 
     async def put_meta(self, key: str, value: bytes) -> None:
         sql = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
-        await self._write(lambda connection: connection.execute(sql, (key, value)).rowcount)
+        await self._write_aside(lambda connection: connection.execute(sql, (key, value)).rowcount)
 
     def archive_path(self, path: Path | None) -> Path:
         return path or self.path.with_name(f"{self.path.stem}-archive{self.path.suffix}")
@@ -457,7 +462,7 @@ class SqliteStore:
             "INSERT INTO meta (key, value) VALUES ('writable', randomblob(8))"
             " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
         )
-        await self._write(lambda connection: connection.execute(sql).rowcount)
+        await self._write_aside(lambda connection: connection.execute(sql).rowcount)
 
     def announce(self, about: dict[str, str]) -> None:
         try:

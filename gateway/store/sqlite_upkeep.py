@@ -38,12 +38,14 @@ def move_times(connection: sqlite3.Connection, by: int, alert: Entry) -> int:
     return moved
 
 
-def bring_back(connection: sqlite3.Connection, now: int, furthest: int) -> None:
-    """Make due now what waits for a date beyond this one."""
+def bring_back(connection: sqlite3.Connection, now: int, furthest: int) -> int:
+    """Make due now what waits for a date beyond this one; returns how many orders did."""
+    moved = 0
     for which in _WITH_A_DATE:
         sql = f"UPDATE orders SET due_at = ? WHERE due_at > ? AND {which}"
-        connection.execute(sql, (now, furthest))
+        moved += connection.execute(sql, (now, furthest)).rowcount
     connection.execute("UPDATE deliveries SET next_at = ? WHERE next_at > ?", (now, furthest))
+    return moved
 
 
 def note_time(connection: sqlite3.Connection, now: int) -> None:

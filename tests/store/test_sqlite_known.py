@@ -77,6 +77,21 @@ async def test_a_change_in_another_way_is_seen(store: SqliteStore) -> None:
     assert written.order.due_at == T0 + 1, "decided upon what stands in the journal"
 
 
+async def test_an_order_that_is_brought_back_is_seen(store: SqliteStore) -> None:
+    placed = await place(store, due_at=T0 + 10**9)
+    await store.note_time(T0, furthest=T0 + 10**6)
+    assert (await store.order(placed.id)).due_at == T0
+
+
+async def test_what_is_written_aside_lets_orders_stay_known(store: SqliteStore) -> None:
+    placed = await place(store)
+    await store.see_saldo(ACCOUNTS[0], 5)
+    await store.put_meta("k", b"v")
+    await store.check_writable()
+    await store.note_time(T0, furthest=T0 + 10**9)
+    assert store._known.order(placed.id) is not None
+
+
 async def test_both_ways_in_one_commit_leave_nothing_stale(store: SqliteStore) -> None:
     placed = await place(store)
     await asyncio.gather(
