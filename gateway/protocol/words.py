@@ -32,7 +32,6 @@ def tame(text: str, own: str) -> str:
         text: a destination, note, sn or message part.
         own: the status word of the line that it will stand in.
     """
-
     if text.isascii() and text.isprintable():
         # Nothing to break up is the usual case, and told in 0.5 µs where the expression takes 3.
         folded = text.upper()

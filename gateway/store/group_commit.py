@@ -169,14 +169,14 @@ class Writer:
             patience.cancel()
             self._hangs = False
         for item, result in zip(batch, results, strict=True):
-            _tell(item.future, result)
+            tell(item.future, result)
 
     def _refuse_the_rest(self) -> None:
         """Refuse what waits for a batch that hangs: none of it was begun."""
         self._hangs = True
         refused, self._waiting = self._waiting, []
         for item in refused:
-            _tell(item.future, JournalUnavailable(_HANGS))
+            tell(item.future, JournalUnavailable(_HANGS))
 
     async def finish(self) -> None:
         """Wait until nothing is being written, however long: a batch that hangs may still be."""
@@ -188,9 +188,12 @@ def _each_aside(connection: sqlite3.Connection, works: list[Work[Any]]) -> list[
     return [work(connection) for work in works]
 
 
-def _tell(future: asyncio.Future[Any], result: object) -> None:
+def tell(future: asyncio.Future[Any], result: object) -> None:
+    """Give a result to who waits for it; an exception is raised there."""
     if future.cancelled():
         return
+    if isinstance(result, StopIteration):
+        result = RuntimeError(repr(result))  # a future can not carry it
     if isinstance(result, BaseException):
         future.set_exception(result)
     else:
@@ -258,7 +261,6 @@ def _try(
             raise  # disk full, I/O, damage: nothing of this batch may be believed
         connection.execute("ROLLBACK TO item")
         memory.forget()
-        # A future can not carry a StopIteration; whatever it was is the waiter's to handle.
-        done = RuntimeError(repr(error)) if isinstance(error, StopIteration) else error
+        done = error
     connection.execute("RELEASE item")
     return done

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import Any
 
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from gateway.domain.delivery import Delivery, DeliveryState, Message
 from gateway.domain.order import Order, Status
@@ -13,10 +13,12 @@ from gateway.store import KeyRow, ResellerRow
 
 ORDER_COLUMNS = Order.__struct_fields__
 # What never changes after an order was placed is not written again.
-_FROZEN = frozenset(
-    {"id", "reseller", "trx_id", "product_code", "dest", "account", "callback_url", "placed_at"}
+_FROZEN = (
+    *("id", "reseller", "trx_id", "product_code", "dest", "account", "callback_url"),
+    "placed_at",
 )
 CHANGING_ORDER_COLUMNS = tuple(name for name in ORDER_COLUMNS if name not in _FROZEN)
+_frozen = attrgetter(*_FROZEN)
 _changing = attrgetter(*CHANGING_ORDER_COLUMNS)
 _STATUS = ORDER_COLUMNS.index("status")
 _CHANGING_STATUS = CHANGING_ORDER_COLUMNS.index("status")
@@ -76,6 +78,16 @@ def order_values(order: Order) -> list[Any]:
 def changing_values(order: Order) -> list[Any]:
     """Return an order's values for CHANGING_ORDER_COLUMNS."""
     return _plain(list(_changing(order)), _CHANGING_STATUS)
+
+
+def as_written(before: Order, after: Order) -> Order:
+    """Return an order as the journal holds it after a change: what never changes is as before."""
+    frozen = _frozen(before)
+    return (
+        after
+        if _frozen(after) == frozen
+        else replace(after, **dict(zip(_FROZEN, frozen, strict=True)))
+    )
 
 
 def _plain(values: list[Any], status: int) -> list[Any]:

@@ -42,6 +42,7 @@ from gateway.store import (
 )
 from gateway.store.archive import open_archive
 from gateway.store.group_commit import T, Thread, Work, Writer
+from gateway.store.group_read import Reader
 from gateway.store.lock import Lock
 from gateway.store.migrate import check_sqlite, migrate_sqlite
 from gateway.store.rows import (
@@ -173,7 +174,8 @@ class SqliteStore:
         self._known = KnownOrders()
         self._orders = OrderWrites(self._known)
         self._writer = Writer(writer, self._known)
-        self._reader = reader
+        self._reading_thread = reader
+        self._reader = Reader(reader)
 
     async def _write(self, work: Work[T]) -> T:
         return await self._writer.write(work)
@@ -184,7 +186,7 @@ class SqliteStore:
 
     async def _read(self, work: Work[T]) -> T:
         try:
-            return await self._reader.run(work)
+            return await self._reader.read(work)
         except (sqlite3.Error, ValueError) as error:
             raise JournalUnavailable(f"the journal can not be read: {error}") from error
 
@@ -199,7 +201,9 @@ class SqliteStore:
         return known or (await self._all_orders("id = ?", (order_id,)))[0]
 
     async def order_by_trx_id(self, reseller: str, trx_id: str) -> Order | None:
-        return await self._one_order("WHERE reseller = ? AND trx_id = ?", (reseller, trx_id))
+        known = self._known.named(reseller, trx_id)
+        where = "WHERE reseller = ? AND trx_id = ?"
+        return known or await self._one_order(where, (reseller, trx_id))
 
     async def order_by_invoice(self, invoice_number: str, reseller: str | None) -> Order | None:
         # Else SQLite takes the way through all of the reseller's orders, for it is in their order.
@@ -472,6 +476,6 @@ class SqliteStore:
 
     async def close(self) -> None:
         await self._writer.finish()
-        await self._reader.close()
+        await self._reading_thread.close()
         await self._writing_thread.close()
         self.lock.close()

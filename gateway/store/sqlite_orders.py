@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from gateway.domain.delivery import Delivery, Message
 from gateway.domain.order import Order
 from gateway.store import DeliveryRecord, Entry, Record
-from gateway.store.rows import changing_values, order_from, order_values
+from gateway.store.rows import as_written, changing_values, order_from, order_values
 from gateway.store.sqlite_known import Known, KnownOrders
 from gateway.store.sqlite_page import Page
 from gateway.store.sqlite_write import (
@@ -90,7 +90,8 @@ class OrderWrites:
                 record = replace(record, alert=None)
         if record.message is not None and before.told:
             supersede(connection, order_id)
-        self._write_around(page, before._replace(order=record.order), record)
+        order = as_written(before.order, record.order)
+        self._write_around(page, before._replace(order=order), record)
         return record
 
     def _write_around(self, page: Page, known: Known, record: Record) -> None:

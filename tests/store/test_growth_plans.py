@@ -306,7 +306,7 @@ def _count_steps(note: Noted, connection: sqlite3.Connection) -> None:
 async def noted(path: Path) -> AsyncIterator[tuple[SqliteStore, list[Noted]]]:
     """Open a journal and note what both its connections are told."""
     store = await open_sqlite(path)
-    threads = (store._writing_thread, store._reader)
+    threads = (store._writing_thread, store._reading_thread)
     notes = []
     for thread in threads:
         note = Noted(thread._raw)

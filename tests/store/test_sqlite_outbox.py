@@ -39,9 +39,9 @@ async def _steps(store: SqliteStore, busy: Busy) -> int:
         counted[0] += 1
         return 0
 
-    await store._reader.run(lambda connection: connection.set_progress_handler(count, 100))
+    await store._reading_thread.run(lambda connection: connection.set_progress_handler(count, 100))
     due = await store.due_deliveries(T0 + 10**9, 64, busy)
-    await store._reader.run(lambda connection: connection.set_progress_handler(None, 0))
+    await store._reading_thread.run(lambda connection: connection.set_progress_handler(None, 0))
     assert [d.message.host for d in due] == ["alive:80"] * 4
     return counted[0]
 

@@ -5,6 +5,7 @@ import socket
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -77,7 +78,9 @@ async def test_a_journal_that_can_not_be_read_is_a_503(
     house: House, upstream: FakeUpstream
 ) -> None:
     await house.order()
-    await house.gateway.store._reader.run(lambda connection: connection.close())  # type: ignore[attr-defined]
+    store: Any = house.gateway.store
+    store._known.forget()
+    await store._reading_thread.run(lambda connection: connection.close())
     answer = await house.get(f"/v1/otomax/status/T1?apikey={house.keys['toko']}")
     assert answer.status == 503
     assert answer.text == f"R#T1 - -.-(-), {BUSY} . Sisa saldo 12345"
