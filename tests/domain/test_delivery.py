@@ -1,6 +1,5 @@
 """What one attempt makes of a delivery (contract §10)."""
 
-
 import pytest
 from msgspec.structs import replace
 

@@ -1,6 +1,5 @@
 """What was said to have failed is watched for a day, in case the upstream bought it after all."""
 
-
 import pytest
 from msgspec.structs import replace
 
