@@ -53,6 +53,7 @@ class _Look:
 
     console = False
     colours = False
+    level = logging.WARNING
 
 
 _LOOK: Final = _Look()
@@ -72,7 +73,7 @@ def setup_logging(*, format: str, level: str, stream: TextIO | None = None) -> N
     terminal = (stream or sys.stderr).isatty()
     _LOOK.console = format == "console" or (format == "auto" and terminal)
     _LOOK.colours = _LOOK.console and terminal and "NO_COLOR" not in os.environ
-    number = logging.getLevelNamesMapping()[level.upper()]
+    number = _LOOK.level = logging.getLevelNamesMapping()[level.upper()]
     _configure(number)
     root = logging.getLogger()
     root.handlers[:] = [_StandardHandler()]
@@ -82,9 +83,10 @@ def setup_logging(*, format: str, level: str, stream: TextIO | None = None) -> N
 
 
 class _Logger:
-    """A module's logger, bound once for each set-up.
+    """A module's logger: structlog's, bound once for each set-up, with a short way for the usual.
 
-    structlog's own, which follows a new set-up, is bound again for each event: 9 µs of its 20.
+    structlog's own binds again for each event, so that it follows a new set-up: 20 µs an event,
+    bound once 9, and 5 on the short way; a status answer takes 60 in all.
     """
 
     def __init__(self, name: str) -> None:
@@ -96,6 +98,20 @@ class _Logger:
         bound = structlog.get_logger(source=self._name).bind()
         for method in (*_COLOURS, "exception", "bind"):
             setattr(self, method, getattr(bound, method))
+        if not _LOOK.console and _LOOK.level <= logging.INFO:
+            self._info = bound.info
+            self.info = self._usual
+
+    def _usual(self, event: str, *args: object, **fields: object) -> None:
+        """Write an event of plain values at once; leave every other to structlog."""
+        if not args and _PLAIN.issuperset(map(type, fields.values())):
+            line = {"timestamp": _now(), "level": "info", "event": event, "source": self._name}
+            if fields.keys().isdisjoint(line):
+                text = _as_it_is({**line, **fields})
+                if text is not None:
+                    SINK.info(text)
+                    return
+        self._info(event, *args, **fields)
 
 
 _LOGGERS: Final[dict[str, _Logger]] = {}
@@ -194,22 +210,31 @@ def _line(level: str, event: structlog.typing.EventDict) -> str:
         fields.setdefault(key, value)
         careful = careful or type(value) not in _PLAIN
     if not careful and not _LOOK.console:
-        with contextlib.suppress(UnicodeEncodeError, OverflowError):
-            line = _encode(fields).decode()
-            if _harmless(line):
-                return line
+        line = _as_it_is(fields)
+        if line is not None:
+            return line
     if error is not None:
         fields |= describe_exception(error)
     safe = _safe_table(fields)
     return _console_line(safe) if _LOOK.console else _encode(safe).decode()
 
 
-def _harmless(line: str) -> bool:
-    """Whether a JSON line can go as it is; JSON itself escapes the ASCII control characters."""
+def _as_it_is(fields: Fields) -> str | None:
+    """Return the JSON line of plain values, or None where somebody has to look at it.
+
+    JSON itself escapes the ASCII control characters.
+    """
+    try:
+        line = _encode(fields).decode()
+    except (UnicodeEncodeError, OverflowError):
+        return None
     if not line.isascii() or "\x7f" in line:
-        return False
+        return None
     low = line.lower()
-    return not any(marker in low for marker in MARKERS)
+    for marker in MARKERS:  # a generator would take as long as the search
+        if marker in low:
+            return None
+    return line
 
 
 def _now() -> str:

@@ -1,5 +1,6 @@
 """What every handler needs of HTTP: the query as it came, and an answer of one line."""
 
+from functools import cache
 from http import HTTPStatus
 
 from aiohttp import web
@@ -58,11 +59,16 @@ class Line(web.Response):
 
 
 def _head(status: int, length: int) -> bytes:
+    date = rfc822_formatted_time()
+    return f"{_begin(status)}{length}\r\nDate: {date}\r\n\r\n".encode()
+
+
+@cache
+def _begin(status: int) -> str:
     return (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-        f"Content-Type: {_TEXT}\r\nContent-Length: {length}\r\n"
-        f"Date: {rfc822_formatted_time()}\r\nServer: otomax-gateway\r\n\r\n"
-    ).encode()
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nServer: otomax-gateway\r\n"
+        f"Content-Type: {_TEXT}\r\nContent-Length: "
+    )
 
 
 def line(text: str, status: int = 200) -> web.Response:
