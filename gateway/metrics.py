@@ -65,6 +65,12 @@ def settlement(source: str, status: str) -> Counter:
     return settlements.labels(source, status)
 
 
+@cache
+def delivery(outcome: str) -> Counter:
+    """Return the counter of one outcome of attempts."""
+    return deliveries.labels(outcome)
+
+
 def exposition() -> bytes:
     """Return everything that is counted, in Prometheus' text format 0.0.4."""
     return generate_latest(_REGISTRY)

@@ -11,8 +11,10 @@ Nothing but that may live here: no redirects, no cookies, no proxies, no time-ou
 making a connection. The upstream's client and the resellers' client share it.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
@@ -23,8 +25,11 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_NO_TARGET = re.compile(r"[\x00-\x20\x7f]")
+NO_TARGET = re.compile(r"[\x00-\x20\x7f]")
+"""What would end a request's target, and begin something else."""
+
 _NO_VALUE = re.compile(r"[\x00\r\n]")
+_NEVER_ROUNDED_S = 1e9  # aiohttp makes whole seconds of times over 5 s
 _INFORMATIONAL = range(100, 200)
 _SWITCHING = 101
 
@@ -77,7 +82,7 @@ class Place:
         Raises:
             ValueError: the target or a header would end its line, and begin another.
         """
-        if _NO_TARGET.search(target):
+        if NO_TARGET.search(target):
             raise ValueError("a request's target holds a space or a control character")
         head = f"{method} {target} HTTP/1.1\r\n{self._headers}"
         if headers:
@@ -85,6 +90,11 @@ class Place:
         if body is not None:
             head += f"Content-Length: {len(body)}\r\n"
         return f"{head}\r\n".encode() + (body or b"")
+
+
+@cache
+def _connect_within(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=seconds, ceil_threshold=_NEVER_ROUNDED_S)
 
 
 def _header(named: tuple[str, str]) -> str:
@@ -110,17 +120,33 @@ class Exchange:
     Args:
         connector: makes and keeps the connections.
         place: where to.
-        timeout: of which only the parts about connecting are looked at.
+        connect_s: how long making a connection may take, the look-up of the name included.
+        total_s: how long everything may take.
     """
 
-    __slots__ = ("_connection", "_connector", "_place", "_timeout")
+    __slots__ = (
+        "_connection",
+        "_connector",
+        "_is_late",
+        "_place",
+        "_timeout",
+        "_timer",
+        "_total_s",
+    )
 
     def __init__(
-        self, connector: aiohttp.BaseConnector, place: Place, timeout: aiohttp.ClientTimeout
+        self,
+        connector: aiohttp.BaseConnector,
+        place: Place,
+        *,
+        connect_s: float,
+        total_s: float,
     ) -> None:
         self._connector = connector
         self._place = place
-        self._timeout = timeout
+        self._timeout = _connect_within(connect_s)
+        self._total_s = total_s
+        self._is_late = False
 
     async def __aenter__(self) -> Self:
         """Make the connection, or take one that is kept.
@@ -129,20 +155,39 @@ class Exchange:
             aiohttp.ClientConnectorError: no connection; nothing was sent.
             aiohttp.ConnectionTimeoutError: not in time; nothing was sent.
         """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._total_s
         try:
             self._connection = await self._connector.connect(
                 self._place.request, [], self._timeout
             )
         except TimeoutError:
             raise aiohttp.ConnectionTimeoutError from None
+        # A timer of its own: `asyncio.timeout` does the same and takes 4 µs longer, 3 % of a
+        # delivery.
+        self._timer = loop.call_at(until, self._end)
         return self
 
+    def _end(self) -> None:
+        """Cut the connection, so that whoever waits on it hears at once."""
+        self._is_late = True
+        protocol = self._connection.protocol
+        if protocol is not None:
+            protocol.abort()
+
     async def __aexit__(self, kind: object, *_: object) -> None:
-        """Keep the connection or close it; the connector knows whether all was read."""
+        """Keep the connection or close it; the connector knows whether all was read.
+
+        Raises:
+            TimeoutError: it took longer than it may.
+        """
+        self._timer.cancel()
         if kind is None:
             self._connection.release()
-        else:
-            self._connection.close()
+            return
+        self._connection.close()
+        if self._is_late and kind is not asyncio.CancelledError:
+            raise TimeoutError from None
 
     async def send(self, request: bytes, *, limit: int) -> Head:
         """Write a whole request, and wait for the head of its answer.

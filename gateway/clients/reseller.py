@@ -6,9 +6,9 @@ to another place (redirects, proxies, cookies), or reaches a forbidden address (
 and when to try again is not decided here; what is sent is not written here.
 """
 
-import asyncio
 import errno
 import os
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -19,7 +19,14 @@ from types import MappingProxyType
 import aiohttp
 from yarl import URL
 
-from gateway.clients.exchange import ConnectionDropped, Exchange, Head, NotHttp, Place
+from gateway.clients.exchange import (
+    NO_TARGET,
+    ConnectionDropped,
+    Exchange,
+    Head,
+    NotHttp,
+    Place,
+)
 from gateway.clients.guard import NameLookup, guarded_connector
 
 MAX_REPLY_BYTES = 4096
@@ -32,7 +39,8 @@ _MAX_HOST_SHOWN = 100  # characters of a host in a reason; DNS allows 253
 
 _SEVERAL = "Multiple exceptions: "  # how aiohappyeyeballs begins a joint error
 
-_NO_TIMEOUT = aiohttp.ClientTimeout()  # `deliver` has one timer for everything
+# Scheme and authority, path and query, fragment (RFC 3986, appendix B).
+_PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
 _MAX_PLACES = 1000  # hosts whose way is remembered, some 2 KiB each; beyond it all are made anew
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -87,7 +95,7 @@ class ResellerClient:
         self._connector = guarded_connector(
             allow_private=allow_private, resolver=lookup or self._own_lookup
         )
-        self._places: dict[URL, Place] = {}
+        self._places: dict[str, Place] = {}
 
     async def deliver(
         self,
@@ -120,13 +128,12 @@ class ResellerClient:
         reply = bytearray()
         reason = ""
         try:
-            target = _target(url)
-            place = self._place(target)
-            request = place.ask(method, target.raw_path_qs, headers, body)
-            async with (
-                asyncio.timeout(self._timeout_s),
-                Exchange(self._connector, place, _NO_TIMEOUT) as exchange,
-            ):
+            place, target = self._way(url)
+            request = place.ask(method, target, headers, body)
+            timeout_s = self._timeout_s
+            async with Exchange(
+                self._connector, place, connect_s=timeout_s, total_s=timeout_s
+            ) as exchange:
                 head = await exchange.send(request, limit=MAX_REPLY_BYTES)
                 status = head.status
                 await _read_beginning(head, reply)
@@ -140,15 +147,15 @@ class ResellerClient:
             elapsed_ms=round((time.monotonic() - started) * 1000),
         )
 
-    def _place(self, target: URL) -> Place:
-        """Return the place of a URL; those of some hundred hosts are kept."""
-        origin = target.origin()
+    def _way(self, url: str) -> tuple[Place, str]:
+        """Return the place of a URL, and what is asked for there; some hundred are kept."""
+        origin, target = _parted(url)
         place = self._places.get(origin)
         if place is None:
             if len(self._places) >= _MAX_PLACES:
                 self._places.clear()
-            place = self._places[origin] = Place(origin, _OWN_HEADERS)
-        return place
+            place = self._places[origin] = Place(_checked(origin), _OWN_HEADERS)
+        return place, target
 
     async def close(self) -> None:
         """Close every connection and let the look-up threads end."""
@@ -161,20 +168,29 @@ class _BadUrlError(ValueError):
     """A URL that is not even tried; its text is the reason."""
 
 
-def _target(url: str) -> URL:
-    """Take the URL as it is, if a request line can be made of it that says just that."""
-    if any(character <= " " or character == "\x7f" for character in url):
+def _parted(url: str) -> tuple[str, str]:
+    """Cut a URL into where it leads and what is asked for there, byte for byte."""
+    if NO_TARGET.search(url):
         raise _BadUrlError("the URL holds a space or a control character")
+    parts = _PARTS.fullmatch(url)
+    if parts is None:
+        raise _BadUrlError("the URL is not http:// or https:// with a host")
+    origin, target = parts.groups()
+    return origin, target if target.startswith("/") else f"/{target}"
+
+
+def _checked(origin: str) -> URL:
+    """Take a scheme and a host as they are, if they can be connected to."""
     try:
-        target = URL(url, encoded=True)
-        port = target.port  # read only when it is asked for
+        place = URL(origin, encoded=True)
+        port = place.port  # read only when it is asked for
     except ValueError as error:
         raise _BadUrlError("the URL cannot be read") from error
-    if target.scheme not in {"http", "https"} or not target.raw_host or not port:
+    if place.scheme not in {"http", "https"} or not place.raw_host or not port:
         raise _BadUrlError("the URL is not http:// or https:// with a host")
-    if target.raw_user is not None or target.raw_password is not None:
+    if place.raw_user is not None or place.raw_password is not None:
         raise _BadUrlError("the URL holds a user name or a password")
-    return target
+    return place
 
 
 async def _read_beginning(head: Head, into: bytearray) -> None:

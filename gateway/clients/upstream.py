@@ -4,7 +4,6 @@ It knows how to carry a request and what a broken call proves about it having le
 means is `protocol.upstream`, what follows from it `domain.truth`.
 """
 
-import asyncio
 from typing import Final
 
 import aiohttp
@@ -49,7 +48,7 @@ class UpstreamClient:
         base = URL(base_url, encoded=True)
         self._prefix = base.raw_path.rstrip("/")
         self._timeout_s = timeout_s
-        self._timeout = aiohttp.ClientTimeout(connect=connect_s)
+        self._connect_s = connect_s
         self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
         self._place = Place(base, _HEADERS)
 
@@ -70,10 +69,9 @@ class UpstreamClient:
         headers = {} if authorization is None else {"Authorization": authorization}
         request = self._place.ask("GET", self._prefix + path, headers)
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                Exchange(self._connector, self._place, self._timeout) as exchange,
-            ):
+            async with Exchange(
+                self._connector, self._place, connect_s=self._connect_s, total_s=self._timeout_s
+            ) as exchange:
                 head = await exchange.send(request, limit=MAX_BODY_BYTES)
                 return await _read(head, secrets)
         except aiohttp.ConnectionTimeoutError:

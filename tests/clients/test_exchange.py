@@ -16,7 +16,6 @@ from gateway.clients.exchange import ConnectionDropped, Exchange, NotHttp, Place
 Hangup = Literal["close", "reset"]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nOK"
 CAUSE = {"close": aiohttp.ServerDisconnectedError, "reset": aiohttp.ClientOSError}
-IN_TIME = aiohttp.ClientTimeout(connect=5)
 
 
 class HangsUp:
@@ -69,7 +68,7 @@ async def connections() -> AsyncIterator[aiohttp.TCPConnector]:
 
 async def read(connector: aiohttp.TCPConnector, url: str, method: str = "GET") -> bytes:
     place = Place(URL(url), {})
-    async with Exchange(connector, place, IN_TIME) as exchange:
+    async with Exchange(connector, place, connect_s=5, total_s=5) as exchange:
         head = await exchange.send(place.ask(method, URL(url).raw_path), limit=100)
         return await head.body.read()
 
