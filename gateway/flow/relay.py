@@ -31,7 +31,7 @@ log = get_logger(__name__)
 MAX_IN_FLIGHT = 256  # attempts at the same time, to all hosts together
 PER_RESELLER = 64  # of these at most to one reseller, however many hosts it names
 REMEMBERED = 1000  # silent pairs; beyond it the one that was tried longest ago is forgotten
-_LOOK = 64  # deliveries that are read from the journal at a time
+_LOOK = 256  # deliveries that are read from the journal at a time
 _EVERY_S = 0.5
 # What has come to be due is looked for at once, but not more often than this: orders and attempts
 # that end one by one, hundreds a second, would have the journal read for each of them. Measured: a
