@@ -32,6 +32,7 @@ class Job(msgspec.Struct, kw_only=True):
         targets: paths with their queries, by turns; `{}` in them becomes a name of its own for
             each request.
         names: what the names begin with; a number is appended.
+        known: where it is not 0, the names of so many orders are asked for again and again.
         old: where it is not 0, the names are those of so many old orders, in an order that jumps
             about; the n-th of them belongs to the n-th target, by turns.
         expect: what stands in every right answer.
@@ -47,6 +48,7 @@ class Job(msgspec.Struct, kw_only=True):
     pid: int
     targets: list[str]
     names: str = ""
+    known: int = 0
     old: int = 0
     expect: str
     connections: int = 64
@@ -88,8 +90,9 @@ def requests(job: Job) -> Iterator[bytes]:
     tail = f" HTTP/1.1\r\nHost: {job.host}:{job.port}\r\nAccept: */*\r\n\r\n"
     around = [f"GET {target}{tail}".split("{}") for target in job.targets]
     for number in range(job.most):
-        which = number * _JUMP % job.old if job.old else number
-        name = old_name(which) if job.old else f"{job.names}{number}"
+        among = job.old or job.known
+        which = number * _JUMP % among if among else number
+        name = old_name(which) if job.old else f"{job.names}{which}"
         yield name.join(around[which % len(around)]).encode()
 
 

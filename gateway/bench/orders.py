@@ -52,7 +52,7 @@ def cpu_of_1000(run: Counted) -> float:
 
 
 def figures(
-    name: str, title: str, ours: Sequence[Counted], theirs: Sequence[Counted], wanted: float
+    name: str, title: str, ours: Sequence[Counted], theirs: Sequence[Counted], wanted: float | None
 ) -> list[Figure]:
     """Return the rate, and the CPU behind it."""
     return [

@@ -40,7 +40,8 @@ class Size:
         warm_s: seconds of each run that are not counted.
         count_s: seconds that are.
         old_orders: how many the journal with old orders holds.
-        statuses: how many final orders are asked about.
+        statuses: how many old orders are asked about.
+        recent: how many that were settled just now.
         deliveries: how many are due.
         way_orders: how many orders are followed to their end.
         open_orders: with how many the memory is looked at.
@@ -54,6 +55,7 @@ class Size:
     count_s: float = 2.0
     old_orders: int = 5_000_000
     statuses: int = 100_000
+    recent: int = 3_000
     deliveries: int = 6_400
     way_orders: int = 3_000
     open_orders: tuple[int, ...] = (0, 10_000, 100_000)
@@ -69,6 +71,7 @@ FAST = Size(
     count_s=0.8,
     old_orders=100_000,
     statuses=10_000,
+    recent=500,
     deliveries=1_600,
     way_orders=500,
     open_orders=(100_000,),
@@ -145,15 +148,22 @@ class Stage:
         job = {"targets": house.order_targets(), "names": unused_names(), "expect": PENDING} | job
         return self.load(what, at, **job)
 
-    def way(self, what: str, at: At, house: House, orders: int) -> Way:
+    def way(self, what: str, at: At, house: House, orders: int, names: str = "") -> Way:
         """Place orders and follow each to its end: called back, settled, delivered.
+
+        Args:
+            what: is measured.
+            at: who is asked.
+            house: whose resellers order.
+            orders: how many.
+            names: how their trx_ids begin; unused ones where it is empty.
 
         Raises:
             BenchError: one did not come to its end.
         """
         job = {
             "targets": house.order_targets(),
-            "names": unused_names(),
+            "names": names or unused_names(),
             "expect": PENDING,
             "warm_s": 0.0,
             "count_s": _WAY_S,
