@@ -99,6 +99,16 @@ async def _open_when_free(path: Path | None, wait_s: float) -> Store:
         await asyncio.sleep(_LOOK_AGAIN_S)
 
 
+@contextlib.asynccontextmanager
+async def _closed_on_error(journal: Journal) -> AsyncIterator[None]:
+    """Close a journal that nobody else will close, and so its threads, where building fails."""
+    try:
+        yield
+    except BaseException:
+        await journal.store.close()
+        raise
+
+
 class Gateway:
     """A whole gateway. `await Gateway.open(…)`, `await start()`, and at the end `await stop()`."""
 
@@ -122,7 +132,9 @@ class Gateway:
     @classmethod
     async def open(cls, settings: Settings, clock: SteadyClock | None = None) -> "Gateway":
         """Open the journal and build a gateway on it; raises what `open_journal` raises."""
-        return cls(settings, await open_journal(settings, wait_s=_COMMAND_S), clock)
+        journal = await open_journal(settings, wait_s=_COMMAND_S)
+        async with _closed_on_error(journal):
+            return cls(settings, journal, clock)
 
     def _build_flow(self, settings: Settings, journal: Journal, clock: SteadyClock) -> None:
         store, vault = journal.store, journal.vault
@@ -260,7 +272,8 @@ class Gateway:
         timeout_s = min(settings.upstream.timeout_s, _AT_REST_S)
         hasty = settings.upstream.model_copy(update={"timeout_s": timeout_s})
         journal = await open_journal(settings)
-        gateway = cls(settings.model_copy(update={"upstream": hasty}), journal)
+        async with _closed_on_error(journal):
+            gateway = cls(settings.model_copy(update={"upstream": hasty}), journal)
         try:
             await gateway.directory.load()
             # A command sees a moment: it neither sends an order again nor gives one up.

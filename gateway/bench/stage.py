@@ -65,7 +65,7 @@ class Size:
 
 FULL = Size()
 FAST = Size(
-    share=0.6,
+    share=0.45,
     pairs=2,
     warm_s=0.4,
     count_s=0.8,

@@ -3,6 +3,7 @@
 Both ends of it stand here: what the gateway listens on, and what a command calls.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -42,6 +43,10 @@ class ControlSocket:
         if len(os.fsencode(self.path)) > _MAX_PATH_BYTES:
             self.path = _short_path(beside)
 
+    @property
+    def _has_own_folder(self) -> bool:
+        return self.path.parent.name.startswith(_FOLDER)
+
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=_MAX_BODY_BYTES)
         app.router.add_post("/desk", self._do)
@@ -63,7 +68,7 @@ class ControlSocket:
         Raises:
             OSError: the socket can not be made.
         """
-        if self.path.parent.name.startswith(_FOLDER):
+        if self._has_own_folder:
             _make_private(self.path.parent)
         self.path.unlink(missing_ok=True)
         await self._runner.setup()
@@ -74,15 +79,20 @@ class ControlSocket:
             os.umask(before)
 
     async def close(self) -> None:
-        """Stop listening and remove the socket."""
+        """Stop listening; remove the socket, and a folder that was made for it alone."""
         await self._runner.cleanup()
         self.path.unlink(missing_ok=True)
+        if self._has_own_folder:
+            with contextlib.suppress(OSError):  # the next start makes it anew
+                self.path.parent.rmdir()
 
 
 def _short_path(journal: Path) -> Path:
     """Return a socket's path where a journal's own is too long; always the same for a journal."""
     name = hashlib.sha256(os.fsencode(journal)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"{_FOLDER}{os.getuid()}-{name}" / "control.sock"
+    within = f"{_FOLDER}{os.getuid()}-{name}/control.sock"
+    path = Path(tempfile.gettempdir()) / within
+    return path if len(os.fsencode(path)) <= _MAX_PATH_BYTES else Path("/tmp") / within  # noqa: S108  made private, and checked
 
 
 def _make_private(folder: Path) -> None:

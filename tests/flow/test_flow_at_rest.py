@@ -111,3 +111,18 @@ async def test_a_further_send_does_not_leave_after_its_time(
     assert 699 <= house.gateway.settlement.time_left_s(order) <= 700
     house.skip(650)
     assert 45 <= house.gateway.settlement.time_left_s(order) <= 50
+
+
+async def test_a_gateway_that_can_not_be_built_leaves_its_journal_closed(
+    left_behind: Settings,
+) -> None:
+    """Its threads would keep the process from ending, and its lock every other one out."""
+    server = left_behind.server.model_copy(update={"public_url": ""})
+    broken = left_behind.model_copy(update={"server": server})
+    with pytest.raises(ValueError, match="int"):
+        await Gateway.open(broken)
+    with pytest.raises(ValueError, match="int"):
+        async with Gateway.at_rest(broken):
+            pytest.fail("built")
+    async with Gateway.at_rest(left_behind):
+        pass
