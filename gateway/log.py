@@ -24,7 +24,7 @@ import msgspec
 import structlog
 
 from gateway.clock import now_ms
-from gateway.redaction import MARKERS, MASK, SECRET_NAMES, escape, redact
+from gateway.redaction import MARKERS, MASK, SECRET_NAMES, TOKEN_CHARS, escape, redact
 from gateway.sink import Sink
 
 __all__ = ["describe_exception", "get_logger", "redact", "setup_logging"]
@@ -106,7 +106,7 @@ class _Logger:
         """Write an event of plain values at once; leave every other to structlog."""
         if not args and _PLAIN.issuperset(map(type, fields.values())):
             line = {"timestamp": _now(), "level": "info", "event": event, "source": self._name}
-            if fields.keys().isdisjoint(line):
+            if "exc_info" not in fields and fields.keys().isdisjoint(line):
                 text = _as_it_is({**line, **fields})
                 if text is not None:
                     SINK.info(text)
@@ -222,8 +222,12 @@ def _line(level: str, event: structlog.typing.EventDict) -> str:
 def _as_it_is(fields: Fields) -> str | None:
     """Return the JSON line of plain values, or None where somebody has to look at it.
 
-    JSON itself escapes the ASCII control characters.
+    JSON itself escapes the ASCII control characters. What is long enough to hold a callback token,
+    which no marker announces, is looked at.
     """
+    for value in fields.values():
+        if type(value) is str and len(value) >= TOKEN_CHARS and "." in value:
+            return None
     try:
         line = _encode(fields).decode()
     except (UnicodeEncodeError, OverflowError):

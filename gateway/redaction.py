@@ -22,7 +22,11 @@ MARKERS: Final = (
     *("key", "authorization", "callback/", "callback%2f", "otg_", "pin", "passw", "sign"),
     *("token", "secret", "query"),
 )
-"""A line (in small letters) without any of these holds nothing that `redact` would mask."""
+"""A line (in small letters) without any of these holds nothing that `redact` would mask, but a
+callback token (see `TOKEN_CHARS`)."""
+
+TOKEN_CHARS: Final = 27
+"""A shorter text holds no callback token: 24 characters of mac, a dot, a code and a hyphen."""
 
 _NAME = r"(?:api[_-]?key|pin|passw(?:or)?d|sign|x-signature|signature|token|secret)"
 # What may stand between a name and its value: `=`, `: `, `": "`, `', b'`, `%3D`.

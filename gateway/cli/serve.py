@@ -77,6 +77,7 @@ async def _serve(settings: "Settings", config: Path | None) -> None:
 
 async def _until_signalled(settings: "Settings", config: Path | None) -> None:
     from gateway.app import Gateway
+    from gateway.log import SINK
 
     ends = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -89,6 +90,7 @@ async def _until_signalled(settings: "Settings", config: Path | None) -> None:
             await gateway.start()
         except OSError as error:
             fail(f"can not listen: {error.strerror or error}")
+        SINK.flush()  # who waits for it to have started reads so at once
         gc.freeze()  # what stands now stands to the end: it is not looked through again
         await _until_ended(gateway, ends)
     finally:

@@ -111,7 +111,7 @@ class ResellerClient:
         Args:
             method: `GET` or `POST`.
             url: Sent byte for byte, without its fragment: whoever made it has encoded it.
-            headers: What goes out besides our own; wins over it.
+            headers: What goes out besides our own; none of the same name.
             body: Of a `POST`.
 
         Returns:

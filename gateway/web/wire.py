@@ -9,6 +9,7 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import HttpVersion11
 
 _TEXT = "text/plain; charset=utf-8"
+_HEADERS = {"Content-Type": _TEXT, "Server": "otomax-gateway"}
 
 
 def raw_query(request: web.Request) -> str:
@@ -30,7 +31,7 @@ class Line(web.Response):
     def __init__(self, text: str, status: int = 200) -> None:
         self._line = text.encode("utf-8")
         self._is_written = False
-        super().__init__(body=self._line, status=status, headers={"Content-Type": _TEXT})
+        super().__init__(body=self._line, status=status, headers=_HEADERS)
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write it at once where nothing stands against it; else leave it to aiohttp."""
