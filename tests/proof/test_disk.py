@@ -36,7 +36,7 @@ AFTER_THE_END = 1_000_000
 # Of some 250 writes and 30 syncs; the first ones make the journal, the last ones are of its end.
 SOME_WRITES = (1, 60, 105, 150, 200)
 SOME_SYNCS = (2, 8, 12, 16, 20)
-SOME_COMMITS = (11, 16)
+SOME_COMMITS = (12, 14, 16)
 
 
 @pytest.fixture(autouse=True)
