@@ -1,7 +1,8 @@
 """Where the log's lines end: one stream, written at once or in small portions.
 
-A line a system call would be simpler, and costs an order 20 µs of its 250 (measured): so a gateway
-that serves gathers its lines for a tenth of a second. What warns or worse goes out at once, with
+A line a system call would be simpler, and makes an event of 7 µs one of 9.5 (measured alone), with
+the interpreter given away each time: so a gateway that serves gathers its lines for a tenth of a
+second. What warns or worse goes out at once, with
 everything before it; a process that is killed loses at most that tenth of a second of its log, and
 never anything of the journal.
 """

@@ -7,8 +7,8 @@ purchase. Here nothing can be sent twice, because it is written in one place, on
 takes 47 µs of CPU a call where a bare session takes 83 (measured side by side), of some 300 that
 an order takes in all.
 
-Nothing but that may live here: no redirects, no cookies, no proxies, no time-outs but that of
-making a connection. The upstream's client and the resellers' client share it.
+Nothing but that and its time may live here: no redirects, no cookies, no proxies. The upstream's
+client and the resellers' client share it.
 """
 
 import asyncio
@@ -164,8 +164,7 @@ class Exchange:
             self._connection = await self._connect()
         except TimeoutError:
             raise aiohttp.ConnectionTimeoutError from None
-        # A timer of its own: `asyncio.timeout` does the same and takes 4 µs longer, 3 % of a
-        # delivery.
+        # A timer of its own: `asyncio.timeout` takes 5.5 µs, 3 % of a delivery.
         self._timer = loop.call_at(until, self._end)
         return self
 

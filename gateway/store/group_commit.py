@@ -31,8 +31,8 @@ Many = Callable[[sqlite3.Connection, list[A]], list[T]]
 
 # By exact type: a broken rule or a value of a wrong type is one item's own fault.
 _BROKEN = frozenset({sqlite3.OperationalError, sqlite3.DatabaseError, sqlite3.InternalError})
-# Under load a batch that follows another waits a moment for more to come: half as many fsyncs and
-# turns of the two threads, a tenth less CPU an order (measured at 64 orders at a time). The first
+# Under load a batch that follows another waits a moment for more to come: a tenth less CPU an
+# order (measured at 64 orders at a time). The first
 # batch never waits, so a single order does not.
 COMPANY = 24  # items that need not wait
 COMPANY_S = 0.001

@@ -3,7 +3,7 @@
 An order is written and asked for several times within seconds: placed, settled, called back,
 delivered, asked for by its panel. There is one writer in one process, so what it wrote last is
 what stands in the journal; whoever changes orders in another way than through it makes all be
-forgotten. Measured: a status answer costs 45 µs less, an order with its callback 30 µs.
+forgotten. Measured: a status answer costs 60 µs of CPU, and 110 where the order has to be read.
 
 Filled on the writer's thread, and only with what is committed; read on any thread.
 """

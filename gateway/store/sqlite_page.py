@@ -1,8 +1,8 @@
 """Rows that wait to be written together: each table's by few statements, however many they are.
 
 A row a statement would be simpler; but with each statement SQLite gives the interpreter away, and
-gets it back when the event loop lets go of it. Measured under load, the same rows take a third
-less of the writer's time this way, and its batches half as long.
+gets it back when the event loop lets go of it. Measured beside a
+busy loop, the same rows take the writer a fifth less time this way; alone they take the same.
 """
 
 import sqlite3
