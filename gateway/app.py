@@ -171,6 +171,7 @@ class Gateway:
             clock,
             schedule_s=settings.delivery.schedule_s,
             per_host=settings.delivery.per_host,
+            sign=self.directory.sign,
         )
         self.settlement.listen(recheck=self.recheck.bell.ring, relay=self.relay.wake)
         self.intake = Intake(

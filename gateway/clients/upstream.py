@@ -11,7 +11,7 @@ from yarl import URL
 
 from gateway import __version__
 from gateway.clients.exchange import ConnectionDropped, Exchange, Head, NotHttp, Place
-from gateway.protocol.upstream import MAX_BODY_BYTES, Reply
+from gateway.protocol.upstream import MAX_BODY_BYTES, Call, Reply
 
 # Shorter than any server's own patience (the document's server says `Keep-Alive: timeout=72`), so
 # that we rarely send into a connection that is just being closed and then know nothing.
@@ -66,8 +66,23 @@ class UpstreamClient:
             Unsent: nothing left this machine.
             NoAnswer: something may have left, and no whole answer came.
         """
-        headers = {} if authorization is None else {"Authorization": authorization}
-        request = self._place.ask("GET", self._prefix + path, headers)
+        return await self.send(Call("GET", path, authorization), secrets=secrets)
+
+    async def send(self, call: Call, *, secrets: tuple[str, ...] = ()) -> Reply:
+        """Send one request, once.
+
+        Args:
+            call: what is asked.
+            secrets: what the answer must not be shown with, should it repeat the request.
+
+        Raises:
+            Unsent: nothing left this machine.
+            NoAnswer: something may have left, and no whole answer came.
+        """
+        headers = {} if call.authorization is None else {"Authorization": call.authorization}
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        request = self._place.ask(call.method, self._prefix + call.path, headers, call.body)
         try:
             async with Exchange(
                 self._connector, self._place, connect_s=self._connect_s, total_s=self._timeout_s

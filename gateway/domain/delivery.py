@@ -30,12 +30,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         method: GET or POST.
         url: the whole address, encoded as it goes out.
         host: `host:port` of it; deliveries to one host share a limit.
+        body: JSON that is sent with it, signed under the reseller's key; None where it has none.
     """
 
     status: str
     method: str
     url: str
     host: str
+    body: str | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):

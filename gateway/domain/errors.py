@@ -31,6 +31,7 @@ class Code(StrEnum):
     UPSTREAM_UNREACHABLE = "UPSTREAM_UNREACHABLE"
     EXPIRED = "EXPIRED"
     BUSY = "BUSY"
+    PRICE_CHANGED = "PRICE_CHANGED"
 
 
 SENTENCES: dict[Code, str] = {
@@ -55,6 +56,7 @@ SENTENCES: dict[Code, str] = {
     Code.UPSTREAM_UNREACHABLE: "Server supplier tidak dapat dihubungi, transaksi tidak dikirim.",
     Code.EXPIRED: "Transaksi tidak ditemukan di supplier sampai batas waktu.",
     Code.BUSY: "Server sedang sibuk, coba lagi sebentar.",
+    Code.PRICE_CHANGED: "Harga produk di atas batas, transaksi tidak dikirim.",
 }
 
 # What the upstream says before it buys, and so proves that nothing was bought (contract T4).

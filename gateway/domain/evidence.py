@@ -58,6 +58,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         user_id: the destination's first part as a status answer writes it.
         server_id: its second part.
         callback_names: the parameters of a callback in their order, joined by commas.
+        invoice: the upstream's JSON object of the order as it wrote it, or None.
         asked_at: when a look-up began; what was asked too early proves little.
         reason: for NO_ANSWER and UNSENT: what happened, one short line for the operator.
     """
@@ -72,5 +73,6 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user_id: str | None = None
     server_id: str | None = None
     callback_names: str = ""
+    invoice: str | None = None
     asked_at: int = 0
     reason: str = ""

@@ -9,6 +9,7 @@ can be forgotten. All times are Unix milliseconds, all amounts whole Rupiah.
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 import msgspec
 from msgspec.structs import replace
@@ -21,6 +22,7 @@ __all__ = [
     "LOOK_UP_GAP_MS",
     "MAX_SENDS",
     "Change",
+    "Dialect",
     "Evidence",
     "Order",
     "Rules",
@@ -37,13 +39,23 @@ MAX_SENDS = 3  # contract T6
 LOOK_UP_GAP_MS = 2 * MS_PER_S
 
 
+class Dialect(StrEnum):
+    """In which dialect an order was placed: how it is sent, and how its reseller is told."""
+
+    TEXT = "text"  # the upstream's "H2H (Otomax)" routes (contract §4)
+    JSON = "json"  # the upstream's "API" routes (contract §8)
+    OTOMAX = "otomax"  # OtomaX's own protocol (contract §9)
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order as the journal holds it.
 
     Attributes:
         id: its number in the journal.
         reseller: the reseller's code.
-        trx_id: the reseller's id of it.
+        trx_id: the reseller's id of it; ours where it gave none.
+        unnamed: the reseller gave no trx_id, and is never told the one that we made.
+        dialect: in which it was placed, for ever.
         product_code: as asked; with `dest` the identity that a used trx_id is compared with.
         dest: user_id and server_id glued, as sent upstream.
         user_id: the first part of the destination, as last known.
@@ -55,6 +67,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         status: what is true now, in the upstream's word.
         note: the text after `status X. `.
         invoice_number: the upstream's id, once known.
+        invoice: the upstream's JSON object of it as last written, with its upstream_trx_id; None
+            where only lines of text were heard. Where it differs from the rest, the rest is true.
         product_price: Rupiah, once known.
         sends: sends that may have reached the upstream, the one under way included.
         sending: a send is under way, or was when the process that did it died.
@@ -86,6 +100,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     note: str = ""
     invoice_number: str | None = None
     product_price: int | None = None
+    invoice: str | None = None
     sends: int = 0
     sending: bool = False
     first_sent_at: int | None = None
@@ -98,6 +113,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     due_at: int | None = None
     placed_at: int
     final_at: int | None = None
+    dialect: Dialect = Dialect.TEXT
+    unnamed: bool = False
 
     @property
     def upstream_trx_id(self) -> str:

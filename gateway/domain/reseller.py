@@ -21,6 +21,8 @@ class Reseller:
         allow_ips: where set, the only networks that requests may come from.
         delivery: the form of its deliveries.
         suspended: nothing is answered but an ERROR; what is under way is still delivered.
+        allow_pin: in OtomaX's own dialect it may show pin and password instead of a sign.
+        max_price: the most that it pays for one order, whole Rupiah, or None.
     """
 
     code: str
@@ -31,6 +33,8 @@ class Reseller:
     allow_ips: tuple[str, ...] = ()
     delivery: Profile = "toss"
     suspended: bool = False
+    allow_pin: bool = False
+    max_price: int | None = None
 
     def allows(self, address: IPv4Address | IPv6Address) -> bool:
         """Whether a request from this address may be answered."""

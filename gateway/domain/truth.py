@@ -234,7 +234,7 @@ def _heard(order: Order, evidence: Evidence, now: int, *, only_send: bool) -> Ch
     alert = f"{said} while the order is {order.status}{how}" if Act.ALERT in act else None
     if evidence.source is not Source.REPLY or evidence.verdict is not Status.FAILED:
         order = replace(order, named=True)  # a refusal names no invoice, everything else does
-    order = _enrich(replace(order, misses=0), evidence)
+    order = _with_invoice(_enrich(replace(order, misses=0), evidence), evidence, act)
     if not order.is_open and evidence.verdict in OPEN_STATUSES:
         order = replace(order, lookups=0)  # the day of a failed order begins anew
     if Act.APPLY in act:
@@ -277,6 +277,17 @@ def _enrich(order: Order, evidence: Evidence) -> Order:
         server_id=evidence.server_id if evidence.user_id else order.server_id,
         callback_names=evidence.callback_names or order.callback_names,
     )
+
+
+def _with_invoice(order: Order, evidence: Evidence, act: Act) -> Order:
+    """Take over the upstream's own object where it says what is true, or is all that there is."""
+    if evidence.invoice is None:
+        return order
+    agrees = evidence.verdict is order.status
+    asked = evidence.source is Source.LOOKUP or order.invoice is None
+    if Act.APPLY in act or (agrees and asked):
+        return replace(order, invoice=evidence.invoice)
+    return order
 
 
 def _become(order: Order, evidence: Evidence, now: int, *, alert: str | None) -> Change:

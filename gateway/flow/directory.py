@@ -3,9 +3,12 @@
 The journal is the truth; this is its reading side. Whoever changes resellers loads it again.
 """
 
+from collections.abc import Sequence
+
 from gateway.clock import Clock
 from gateway.domain.reseller import PROFILES, Reseller
-from gateway.store import ResellerRow, Store
+from gateway.protocol.deliveries import signature
+from gateway.store import KeyRow, ResellerRow, Store
 from gateway.vault import Vault
 
 
@@ -20,6 +23,8 @@ class Directory:
         self._by_hash: dict[bytes, tuple[str, int | None]] = {}
         self._upstream_keys: dict[str, str] = {}
         self._saldo: dict[str, int | None] = {}
+        self._signing: dict[str, str] = {}
+        self._native: dict[str, tuple[str, str]] = {}
 
     async def load(self) -> None:
         """Read every reseller and account from the journal.
@@ -32,6 +37,14 @@ class Directory:
         self._upstream_keys = {row.id: self._vault.unseal(row.sealed) for row in accounts}
         self._by_code = {row.code: _reseller(row) for row in rows}
         self._by_hash = {key.hash: (row.code, key.ends_at) for row in rows for key in row.keys}
+        self._signing = {
+            row.code: self._vault.unseal(_newest(row.keys).sealed) for row in rows if row.keys
+        }
+        self._native = {
+            row.code: (self._vault.unseal(row.pin), self._vault.unseal(row.password))
+            for row in rows
+            if row.pin is not None and row.password is not None
+        }
         # What was seen since it was last written down is newer than what stands there.
         self._saldo = {row.id: row.saldo for row in accounts} | self._saldo
 
@@ -51,6 +64,15 @@ class Directory:
         """Return the key at the upstream that an account stands for."""
         return None if account is None else self._upstream_keys.get(account)
 
+    def sign(self, code: str, body: bytes) -> str | None:
+        """Return the signature of a JSON delivery under the newest of a reseller's own keys."""
+        key = self._signing.get(code)
+        return None if key is None else signature(body, key)
+
+    def pin_and_password(self, code: str) -> tuple[str, str] | None:
+        """Return what a reseller's requests in OtomaX's own dialect are checked with, or None."""
+        return self._native.get(code)
+
     def saldo(self, code: str) -> int | None:
         """Return the balance last seen under the reseller's present upstream key, Rupiah."""
         reseller = self._by_code.get(code)
@@ -60,6 +82,11 @@ class Directory:
         """Remember a balance that was just seen, Rupiah; writing it down is the caller's part."""
         if account is not None and saldo is not None:
             self._saldo[account] = saldo
+
+
+def _newest(keys: Sequence[KeyRow]) -> KeyRow:
+    """Return the key that was made last; those before it end some day."""
+    return max(keys, key=lambda key: (key.ends_at is None, key.created_at))
 
 
 def _reseller(row: ResellerRow) -> Reseller:
@@ -72,4 +99,6 @@ def _reseller(row: ResellerRow) -> Reseller:
         allow_ips=row.allow_ips,
         delivery=next(profile for profile in PROFILES if profile == row.delivery),
         suspended=row.suspended,
+        allow_pin=row.allow_pin,
+        max_price=row.max_price,
     )

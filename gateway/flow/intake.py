@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gateway.clock import Clock
 from gateway.domain.errors import Code, JournalUnavailable, Refused
-from gateway.domain.order import Order, Status, begin_send, wait_for_turn
+from gateway.domain.order import Dialect, Order, Status, begin_send, wait_for_turn
 from gateway.domain.reseller import Reseller
 from gateway.flow.recheck import Recheck
 from gateway.flow.settlement import Settlement
@@ -46,6 +46,9 @@ class Wish:
         callback_url: a checked address, or None.
         fault: what is wrong with it, `<CODE> - <kalimat>`; it is journaled as failed.
         asked: how it was asked, for the timeline, without secrets.
+        dialect: in which it was asked.
+        unnamed: the reseller gave no trx_id; the one here is ours.
+        max_price: the most that it may cost, whole Rupiah, or None.
     """
 
     trx_id: str
@@ -56,6 +59,9 @@ class Wish:
     callback_url: str | None
     fault: str | None
     asked: str
+    dialect: Dialect
+    unnamed: bool = False
+    max_price: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +302,8 @@ class Intake:
             account=reseller.account,
             callback_url=wish.callback_url or reseller.callback_url,
             placed_at=now,
+            dialect=wish.dialect,
+            unnamed=wish.unnamed,
         )
         asked = Entry(now, "asked", wish.asked)
         if wish.fault is None:
@@ -309,7 +317,7 @@ class Intake:
         return Record(
             order=failed,
             entries=(asked, Entry(now, "decided", f"never sent: {wish.fault}")),
-            message=self._settlement.message(failed),
+            message=self._settlement.message,
             tell_at=self._settlement.tell_at(now),
         )
 

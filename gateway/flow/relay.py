@@ -10,7 +10,8 @@ each of them again.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from gateway import metrics
@@ -39,12 +40,16 @@ _EVERY_S = 0.5
 _NOT_WITHIN_S = 0.002
 
 Pair = tuple[str, str]
+Sign = Callable[[str, bytes], str | None]
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Carrier(Protocol):
     """Carries one attempt to a reseller; `clients.reseller.ResellerClient` is one."""
 
-    async def deliver(self, method: str, url: str) -> Attempt:
+    async def deliver(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Attempt:
         """Send one request; nothing that the URL or the other side does raises."""
         ...
 
@@ -58,9 +63,10 @@ class Relay:
         clock: Unix milliseconds.
         schedule_s: the wait before each attempt, seconds.
         per_host: attempts to one host at the same time.
+        sign: makes the signature of a body under the key that a reseller has now.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  it stands between the journal and whoever is told
         self,
         store: Store,
         client: Carrier,
@@ -68,11 +74,13 @@ class Relay:
         *,
         schedule_s: Sequence[float],
         per_host: int,
+        sign: Sign,
     ) -> None:
         self.bell = Bell()
         self._tasks = Tasks()
         self._store = store
         self._client = client
+        self._sign = sign
         self._clock = clock
         self.schedule_s = schedule_s
         self.pauses_s: Sequence[float] = PAUSES_S
@@ -135,11 +143,10 @@ class Relay:
         return True
 
     async def _attempt(self, delivery: Delivery, *, probe: bool) -> None:
-        message = delivery.message
         heard = False
         try:
             passed("delivery.before")
-            attempt = await self._client.deliver(message.method, message.url)
+            attempt = await self._send(delivery)
             passed("delivery.after")
             heard = True
             self._hear(_pair(delivery), answered=attempt.status is not None, probe=probe)
@@ -153,6 +160,17 @@ class Relay:
                 self._remember(_pair(delivery), breaker.cut_off(self._silent.get(_pair(delivery))))
             self._under_way.remove(delivery)
             self.wake()
+
+    async def _send(self, delivery: Delivery) -> Attempt:
+        message = delivery.message
+        if message.body is None:
+            return await self._client.deliver(message.method, message.url, NO_HEADERS, None)
+        body = message.body.encode()
+        headers = {"Content-Type": "application/json"}
+        signed = self._sign(delivery.reseller, body)
+        if signed is not None:
+            headers["x-signature"] = signed
+        return await self._client.deliver(message.method, message.url, headers, body)
 
     def _hear(self, pair: Pair, *, answered: bool, probe: bool) -> None:
         """Take note of whether a reseller's host is alive."""

@@ -20,7 +20,7 @@ from gateway.domain.truth import apply, overrule
 from gateway.flow.directory import Directory
 from gateway.flow.worker import AFTER_TROUBLE_S, passed
 from gateway.log import get_logger
-from gateway.protocol.callback import toss_message
+from gateway.protocol.deliveries import message_for
 from gateway.store import Entry, Record, Store
 
 log = get_logger(__name__)
@@ -195,7 +195,7 @@ class Settlement:
         reseller = self._directory.by_code(order.reseller)
         if saldo is None or reseller is None or reseller.account != order.account:
             saldo = self._directory.saldo(order.reseller)
-        return toss_message(order, saldo)
+        return message_for(order, "toss" if reseller is None else reseller.delivery, saldo)
 
     def tell_at(self, now: int) -> int:
         """Return when a message made now is first sent, Unix milliseconds."""

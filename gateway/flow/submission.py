@@ -21,8 +21,7 @@ from gateway.flow.directory import Directory
 from gateway.flow.settlement import Settlement
 from gateway.flow.worker import AFTER_TROUBLE_S, Tasks, passed
 from gateway.log import get_logger
-from gateway.protocol.text import Line
-from gateway.protocol.upstream import Reply, order_path, read_order_reply
+from gateway.protocol.upstream import Call, Relayed, Reply, order_call, read_order_reply
 from gateway.store import Store
 from gateway.vault import Vault
 
@@ -39,10 +38,10 @@ MAX_HOPEFUL = 1_000  # panels that wait so; beyond it one hears PENDING at once
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An order after its send, and the upstream's own line where it is what is true now."""
+    """An order after its send, and the upstream's own answer where that is what is true now."""
 
     order: Order
-    line: Line | None = None
+    relayed: Relayed | None = None
 
 
 Tell = Callable[[Told], None]
@@ -182,22 +181,22 @@ class Submission:
                     return
                 may_leave = await self._settlement.may_leave(order)
             if may_leave:
-                evidence, line, said = await self._send(order)
+                evidence, relayed, said = await self._send(order)
             else:
-                evidence, line, said = _silence(Silence.UNSENT, "its turn came too late")
+                evidence, relayed, said = _silence(Silence.UNSENT, "its turn came too late")
             passed("send.after")
             if self._may_be_told_now(order, evidence):
                 # Its saldo is known from now on, so that no later answer knows less than this one.
                 self._directory.saw_saldo(order.account, evidence.saldo)
-                tell(Told(order, line))
+                tell(Told(order, relayed))
                 tell = _nobody
             change = await self._settle(order.id, evidence, said)
         finally:
             self.in_flight.discard(turn.order_id)
             self._heard_of.discard(turn.order_id)
             self._give_turns()
-        relayed = line is not None and change.order.status is evidence.verdict
-        tell(Told(change.order, line if relayed else None))
+        is_true = change.order.status is evidence.verdict
+        tell(Told(change.order, relayed if is_true else None))
 
     def _may_be_told_now(self, order: Order, evidence: Evidence) -> bool:
         """Whether the reply may be said before it is journaled.
@@ -217,15 +216,15 @@ class Submission:
                 log.warning("order.waits", order_id=order_id, reason=str(error))
             await asyncio.sleep(AFTER_TROUBLE_S)
 
-    async def _send(self, order: Order) -> tuple[Evidence, Line | None, str]:
+    async def _send(self, order: Order) -> tuple[Evidence, Relayed | None, str]:
         key = self._directory.upstream_key(order.account)
         if key is None:
             return _silence(Silence.UNSENT, "the order's upstream key is not known")
         token = self._vault.callback_token(order.upstream_trx_id)
         callback_url = f"{self._manner.public_url}/callback/{token}"
-        path = order_path(order, key, callback_url)
+        call = order_call(order, key, callback_url)
         try:
-            reply = await self._connect_and_send(path, (key, token), self._patience_s(order))
+            reply = await self._connect_and_send(call, (key, token), self._patience_s(order))
         except Unsent as error:
             return _silence(Silence.UNSENT, error.reason)
         except NoAnswer as error:
@@ -240,14 +239,14 @@ class Submission:
         return max(0.0, min(unreachable_s, self._settlement.time_left_s(order)))
 
     async def _connect_and_send(
-        self, path: str, secrets: tuple[str, ...], patience_s: float
+        self, call: Call, secrets: tuple[str, ...], patience_s: float
     ) -> Reply:
         """Send once; only what never left is tried again, for `patience_s` in all."""
         give_up_at = self._loop.time() + patience_s
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                return await self._upstream.get(path, secrets=secrets)
+                return await self._upstream.send(call, secrets=secrets)
             except Unsent:
                 left_s = give_up_at - self._loop.time()
                 if left_s <= 0:

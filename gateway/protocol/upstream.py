@@ -6,19 +6,23 @@ to an order is decided in `domain.truth`.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.domain.errors import DEFINITE_REFUSALS, Code, explain
-from gateway.domain.order import Evidence, Order, Silence, Source, Status
+from gateway.domain.order import Dialect, Evidence, Order, Silence, Source, Status
 from gateway.protocol.text import Line, parse_order, parse_user
 from gateway.protocol.words import plain
 
 MAX_BODY_BYTES = 64 * 1024  # contract §5: larger bodies are evidence of nothing
 _OK: Final = 200
+_FOUND: Final = (_OK,)
+_ORDERED: Final = (_OK, 201)  # the document's sample is answered 201 Created
 _SHOWN_CHARACTERS: Final = 200  # of an answer, in a timeline
 _SHOWN_BYTES: Final = 4096  # looked through for secrets, so that none is cut in half
 _REDIRECTS = range(300, 400)
@@ -92,15 +96,57 @@ class _Invoice(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    data: _Invoice
+    data: msgspec.Raw
 
+
+class JsonAnswer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The upstream's own answer to an order of the JSON dialect, to be told on.
+
+    Attributes:
+        status: the HTTP code.
+        invoice: its JSON object of the order, or None where it refused it.
+        envelope: its error body, byte for byte, where it refused the order.
+    """
+
+    status: int
+    invoice: str | None = None
+    envelope: bytes | None = None
+
+
+Relayed = Line | JsonAnswer
+"""What the upstream answered to an order, where that may be told on."""
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 _ANSWER = msgspec.json.Decoder(_Answer)
+_INVOICE = msgspec.json.Decoder(_Invoice)
+MAX_INVOICE_BYTES: Final = 16 * 1024  # of the upstream's object of an order, in the journal
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A request to the upstream.
+
+    Attributes:
+        method: GET or POST.
+        path: path and query, encoded as they go out.
+        authorization: the upstream key, where the route wants it in a header.
+        body: JSON, or None.
+    """
+
+    method: str
+    path: str
+    authorization: str | None = None
+    body: bytes | None = None
+
+
+def order_call(order: Order, upstream_key: str, callback_url: str) -> Call:
+    """Return the order call, in the order's own dialect (contract §5, §8)."""
+    if order.dialect is Dialect.JSON:
+        return Call("POST", "/v2/order", upstream_key, order_body(order, callback_url))
+    return Call("GET", order_path(order, upstream_key, callback_url))
 
 
 def order_path(order: Order, upstream_key: str, callback_url: str) -> str:
-    """Return path and query of the order call, encoded (contract §5)."""
+    """Return path and query of the order call of the text dialect, encoded (contract §5)."""
     fields = {
         "apikey": upstream_key,
         "product_code": order.product_code,
@@ -110,6 +156,15 @@ def order_path(order: Order, upstream_key: str, callback_url: str) -> str:
     }
     query = "&".join([f"{name}={_encoded(value)}" for name, value in fields.items()])
     return f"/v3/otomax/order?{query}"
+
+
+def order_body(order: Order, callback_url: str) -> bytes:
+    """Return the body of the order call of the JSON dialect (contract §8)."""
+    fields = {"product_code": order.product_code, "user_id": order.user_id}
+    if order.server_id is not None:
+        fields["server_id"] = order.server_id
+    fields |= {"trx_id": order.upstream_trx_id, "callback_url": callback_url}
+    return msgspec.json.encode(fields)
 
 
 def _encoded(value: str) -> str:
@@ -134,17 +189,40 @@ def user_path(upstream_key: str) -> str:
     return f"/v1/otomax/user?apikey={quote(upstream_key, safe='')}"
 
 
-def read_order_reply(reply: Reply, order: Order) -> tuple[Evidence, Line | None]:
-    """Return what the reply to an order call proves, and its line where it is one to relay."""
+def read_order_reply(reply: Reply, order: Order) -> tuple[Evidence, Relayed | None]:
+    """Return what the reply to an order call proves, and what of it may be told on."""
+    if order.dialect is Dialect.JSON:
+        return _read_object(reply, order)
     text = _text(reply)
     line = None if text is None else parse_order(text)
     if line is not None:
         return _line_evidence(line, reply, order)
+    return _refusal(reply, text) or _nothing(Source.REPLY, reply), None
+
+
+def _refusal(reply: Reply, text: str | None) -> Evidence | None:
+    """Return what a definite refusal proves, or None where it is none (T4)."""
     code = _refusal_code(reply, text)
-    if code in DEFINITE_REFUSALS:
-        note = explain(Code(code))
-        return Evidence(source=Source.REPLY, verdict=Status.FAILED, note=note), None
-    return _nothing(Source.REPLY, reply), None
+    if code not in DEFINITE_REFUSALS:
+        return None
+    return Evidence(source=Source.REPLY, verdict=Status.FAILED, note=explain(Code(code)))
+
+
+def _read_object(reply: Reply, order: Order) -> tuple[Evidence, JsonAnswer | None]:
+    """Read the reply to a JSON order.
+
+    An object that names no trx_id, as in the document's sample, names no order: the look-up
+    decides.
+    """
+    refusal = _refusal(reply, None)
+    if refusal is not None:
+        return refusal, JsonAnswer(status=reply.status, envelope=reply.body)
+    invoice, raw = _invoice(reply, _ORDERED)
+    evidence = None if invoice is None else _invoice_evidence(invoice, raw, order.upstream_trx_id)
+    if evidence is None or (evidence.verdict is Status.FAILED and _DOUBTFUL.search(evidence.note)):
+        return _nothing(Source.REPLY, reply), None
+    evidence = replace(evidence, source=Source.REPLY)
+    return evidence, JsonAnswer(status=reply.status, invoice=evidence.invoice)
 
 
 def _line_evidence(line: Line, reply: Reply, order: Order) -> tuple[Evidence, Line | None]:
@@ -209,11 +287,18 @@ def read_lookup_reply(reply: Reply, upstream_trx_id: str, asked_at: int) -> Evid
     """
     if _is_not_found(reply):
         return Evidence(source=Source.LOOKUP, verdict=Silence.NOT_FOUND, asked_at=asked_at)
-    invoice = _invoice(reply)
-    status = None if invoice is None else _status(invoice.status)
-    if invoice is None or status is None or invoice.trx_id != upstream_trx_id:
+    invoice, raw = _invoice(reply, _FOUND)
+    evidence = None if invoice is None else _invoice_evidence(invoice, raw, upstream_trx_id)
+    if evidence is None:
         return _nothing(Source.LOOKUP, reply)
-    parts = invoice.user_input
+    return replace(evidence, asked_at=asked_at)
+
+
+def _invoice_evidence(invoice: _Invoice, raw: str | None, upstream_trx_id: str) -> Evidence | None:
+    """Return what the upstream's object says of an order, or None where it is another's."""
+    status, parts = _status(invoice.status), invoice.user_input
+    if status is None or invoice.trx_id != upstream_trx_id:
+        return None
     return Evidence(
         source=Source.LOOKUP,
         verdict=status,
@@ -222,7 +307,7 @@ def read_lookup_reply(reply: Reply, upstream_trx_id: str, asked_at: int) -> Evid
         product_price=_price(invoice.product),
         user_id=_part(None if parts is None else parts.user_id),
         server_id=_part(None if parts is None else parts.server_id),
-        asked_at=asked_at,
+        invoice=raw,
     )
 
 
@@ -234,13 +319,27 @@ def _is_not_found(reply: Reply) -> bool:
     return envelope is not None and envelope.message == Code.INVOICE_NOT_FOUND
 
 
-def _invoice(reply: Reply) -> _Invoice | None:
-    if reply.status != _OK or reply.content_type != _JSON or reply.body is None:
-        return None
+def _invoice(reply: Reply, wanted: Collection[int]) -> tuple[_Invoice | None, str | None]:
+    """Return the object in an answer, and its text where the journal may keep that."""
+    if reply.status not in wanted or reply.content_type != _JSON or reply.body is None:
+        return None, None
     try:
-        return _ANSWER.decode(reply.body).data
+        raw = bytes(_ANSWER.decode(reply.body).data)
+        return _INVOICE.decode(raw), kept_invoice(raw)
+    except _UNREADABLE:
+        return None, None
+
+
+def kept_invoice(raw: bytes) -> str | None:
+    """Return the upstream's object of an order as the journal keeps it.
+
+    None where it is too long, or could not be read again: it is told on, and decides nothing.
+    """
+    try:
+        is_object = isinstance(msgspec.json.decode(raw), dict)
     except _UNREADABLE:
         return None
+    return raw.decode("utf-8") if is_object and len(raw) <= MAX_INVOICE_BYTES else None
 
 
 def _price(product: _Product | None) -> int | None:

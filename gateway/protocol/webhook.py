@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.domain.order import Evidence, Source, Status
 from gateway.protocol.callback import Callback, is_upstream_trx_id
+from gateway.protocol.upstream import kept_invoice
 from gateway.protocol.words import plain
 
 _SIGNATURE = re.compile(r"[0-9A-Fa-f]{64}")  # 256 bits
@@ -84,7 +85,7 @@ def parse_webhook(raw: bytes) -> Callback:
     values = _values(raw)
     trx_id = values.get("trx_id")
     named = isinstance(trx_id, str) and is_upstream_trx_id(trx_id)
-    return Callback(trx_id=trx_id if named else None, evidence=_evidence(values))
+    return Callback(trx_id=trx_id if named else None, evidence=_evidence(values, raw))
 
 
 def _values(raw: bytes) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def _no_constant(name: str) -> Any:  # noqa: ANN401  what `json` asks for; it ne
     raise ValueError(f"{name} is no JSON")
 
 
-def _evidence(values: dict[str, Any]) -> Evidence | None:
+def _evidence(values: dict[str, Any], raw: bytes) -> Evidence | None:
     try:
         body = msgspec.convert(values, _Body)
     except msgspec.ValidationError:
@@ -128,6 +129,7 @@ def _evidence(values: dict[str, Any]) -> Evidence | None:
         saldo=_rupiah(body.balance),
         user_id=_part(parts.user_id),
         server_id=_part(parts.server_id),
+        invoice=kept_invoice(raw),
     )
 
 

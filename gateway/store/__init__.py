@@ -44,6 +44,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
+Telling = Callable[[Order], Message | None]
+"""Makes of an order what its reseller is told, or None where there is nobody to tell."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one transaction writes about one order.
 
@@ -52,7 +56,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         entries: what to add to its timeline.
         once: nothing is added to the timeline where `entries[0]` stands in it already, in these
             very words: what is said a thousand times must not fill the journal.
-        message: what to tell the reseller; takes the place of what was not told yet.
+        message: what to tell the reseller; takes the place of what was not told yet. A function
+            makes it of the order as it is written, for a new order has its number only then.
         tell_at: when it is due, Unix milliseconds.
         alert: what the operator must know, or None. Raised, and added to the timeline, once; what
             was written has None here where it had been raised before.
@@ -62,7 +67,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     order: Order
     entries: tuple[Entry, ...] = ()
     once: bool = False
-    message: Message | None = None
+    message: Message | Telling | None = None
     tell_at: int = 0
     alert: Entry | None = None
     saldo: int | None = None
@@ -104,7 +109,7 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResellerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A reseller as the journal holds it, keys sealed."""
+    """A reseller as the journal holds it, keys, pin and password sealed."""
 
     code: str
     name: str = ""
@@ -115,6 +120,10 @@ class ResellerRow(msgspec.Struct, frozen=True, kw_only=True):
     delivery: str = "toss"
     suspended: bool = False
     created_at: int = 0
+    pin: bytes | None = None
+    password: bytes | None = None
+    allow_pin: bool = False
+    max_price: int | None = None
     keys: tuple[KeyRow, ...] = ()
 
 

@@ -24,7 +24,7 @@ from gateway.store.group_commit import Thread
 _Row = tuple[Any, ...]
 
 _APPLICATION_ID = 0x4F544D41  # "OTMA"
-_FORM = 1
+_FORM = 2
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE timeline (
@@ -49,13 +49,19 @@ CREATE TABLE deliveries (
     attempts        INTEGER NOT NULL,
     created_at      INTEGER NOT NULL,
     done_at         INTEGER,
-    last_result     TEXT
+    last_result     TEXT,
+    body            TEXT
 ) STRICT;
 CREATE INDEX deliveries_of_order ON deliveries (order_id);
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {_FORM};
 COMMIT;
 """
+# By the form that a file has: what makes it the next one.
+_CHANGES = {
+    1: "BEGIN IMMEDIATE; ALTER TABLE deliveries ADD COLUMN body TEXT;"
+    " PRAGMA user_version = 2; COMMIT;"
+}
 _ADD_STEP = "INSERT INTO timeline VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _SAME_STEP = (
     "SELECT 1 FROM timeline WHERE (order_id, n, upstream_trx_id, at, kind, text)"
@@ -63,7 +69,7 @@ _SAME_STEP = (
 )
 # One that was sent again after a move that was interrupted is kept as it is now.
 _ADD_DELIVERY = (
-    "INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO"
+    "INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO"
     " UPDATE SET state = excluded.state, attempts = excluded.attempts, done_at = excluded.done_at,"
     " last_result = excluded.last_result"
     " WHERE order_id = excluded.order_id AND upstream_trx_id = excluded.upstream_trx_id"
@@ -151,7 +157,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     (form,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     is_new = (application, form, tables) == (0, 0, 0)
-    if not is_new and (application, form) != (_APPLICATION_ID, _FORM):
+    if not is_new and (application != _APPLICATION_ID or form not in (*_CHANGES, _FORM)):
         raise NotDone("this file is a database, but no archive of otomax-gateway")
     # One file, and no other beside it when it is at rest: it is carried away as it is.
     connection.execute("PRAGMA journal_mode = DELETE").fetchone()
@@ -159,6 +165,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = EXTRA")
     if is_new:
         connection.executescript(_SCHEMA)
+    elif form in _CHANGES:
+        connection.executescript(_CHANGES[form])
 
 
 def _keep(connection: sqlite3.Connection, orders: Sequence[OldOrder], name: str) -> None:
@@ -185,6 +193,7 @@ def _delivery_rows(order: OldOrder) -> Iterator[_Row]:
             *(each.id, order.id, order.upstream_trx_id, each.reseller),
             *(told.status, told.method, told.url, told.host),
             *(each.state, each.attempts, each.created_at, each.done_at, each.last_result),
+            told.body,
         )
 
 

@@ -8,20 +8,21 @@ from typing import Any
 from msgspec.structs import astuple, replace
 
 from gateway.domain.delivery import Delivery, DeliveryState, Message
-from gateway.domain.order import Order, Status
+from gateway.domain.order import Dialect, Order, Status
 from gateway.store import KeyRow, ResellerRow
 
 ORDER_COLUMNS = Order.__struct_fields__
 # What never changes after an order was placed is not written again.
 _FROZEN = (
     *("id", "reseller", "trx_id", "product_code", "dest", "account", "callback_url"),
-    "placed_at",
+    *("placed_at", "dialect", "unnamed"),
 )
 CHANGING_ORDER_COLUMNS = tuple(name for name in ORDER_COLUMNS if name not in _FROZEN)
 _frozen = attrgetter(*_FROZEN)
 _changing = attrgetter(*CHANGING_ORDER_COLUMNS)
 _STATUS = ORDER_COLUMNS.index("status")
 _CHANGING_STATUS = CHANGING_ORDER_COLUMNS.index("status")
+_DIALECT = ORDER_COLUMNS.index("dialect")
 
 DELIVERY_COLUMNS = (
     "id",
@@ -31,6 +32,7 @@ DELIVERY_COLUMNS = (
     "method",
     "url",
     "host",
+    "body",
     "state",
     "attempts",
     "next_at",
@@ -48,10 +50,16 @@ RESELLER_COLUMNS = (
     "delivery",
     "suspended",
     "created_at",
+    "pin",
+    "password",
+    "allow_pin",
+    "max_price",
 )
 KEY_COLUMNS = ("hash", "sealed", "hint", "created_at", "ends_at")
 
 _STATUSES = {status.value: status for status in Status}
+_DIALECTS = {dialect.value: dialect for dialect in Dialect}
+_MESSAGE = ("status", "method", "url", "host", "body")
 
 Row = Sequence[Any]
 
@@ -67,12 +75,15 @@ def order_from(row: Row) -> Order:
     values["status"] = _STATUSES[values["status"]]
     values["sending"] = bool(values["sending"])
     values["named"] = bool(values["named"])
+    values["dialect"] = _DIALECTS[values["dialect"]]
+    values["unnamed"] = bool(values["unnamed"])
     return Order(**values)
 
 
 def order_values(order: Order) -> list[Any]:
     """Return an order's values for ORDER_COLUMNS."""
-    return _plain(list(astuple(order)), _STATUS)
+    values = _plain(list(astuple(order)), _STATUS)
+    return _plain(values, _DIALECT)
 
 
 def changing_values(order: Order) -> list[Any]:
@@ -90,16 +101,16 @@ def as_written(before: Order, after: Order) -> Order:
     )
 
 
-def _plain(values: list[Any], status: int) -> list[Any]:
-    """Give a status as plain text: what is a str by descent alone costs sqlite3 a long look."""
-    values[status] = str(values[status])
+def _plain(values: list[Any], place: int) -> list[Any]:
+    """Give a word as plain text: what is a str by descent alone costs sqlite3 a long look."""
+    values[place] = str(values[place])
     return values
 
 
 def delivery_from(row: Row) -> Delivery:
     """Return the delivery in a row of DELIVERY_COLUMNS."""
     values = dict(zip(DELIVERY_COLUMNS, row, strict=True))
-    message = Message(**{name: values.pop(name) for name in ("status", "method", "url", "host")})
+    message = Message(**{name: values.pop(name) for name in _MESSAGE})
     values["state"] = DeliveryState(values["state"])
     return Delivery(message=message, **values)
 
@@ -109,7 +120,8 @@ def reseller_from(row: Row, keys: Sequence[Row]) -> ResellerRow:
     values = dict(zip(RESELLER_COLUMNS, row, strict=True))
     for name in ("callback_hosts", "allow_ips"):
         values[name] = tuple(json.loads(values[name]))
-    values["suspended"] = bool(values["suspended"])
+    for name in ("suspended", "allow_pin"):
+        values[name] = bool(values[name])
     held = tuple(KeyRow(**dict(zip(KEY_COLUMNS, key, strict=True))) for key in keys)
     return ResellerRow(**values, keys=held)
 

@@ -100,11 +100,12 @@ class OrderWrites:
         for entry in record.entries:
             steps += 1
             page.steps.append((order.id, steps, entry.at, entry.kind, entry.text))
-        if record.message is not None:
-            page.new_deliveries.append(_delivery_row(order, record.message, record.tell_at))
+        message = record.message(order) if callable(record.message) else record.message
+        if message is not None:
+            page.new_deliveries.append(_delivery_row(order, message, record.tell_at))
         if record.saldo is not None and order.account is not None:
             page.saldi[order.account] = record.saldo
-        self._known.stage(Known(order, steps, told or record.message is not None))
+        self._known.stage(Known(order, steps, told or message is not None))
 
     def note(
         self, connection: sqlite3.Connection, asked: list[DeliveryChange]
@@ -169,7 +170,7 @@ def _there(connection: sqlite3.Connection, order: Order) -> Order:
 
 
 def _delivery_row(order: Order, message: Message, tell_at: int) -> tuple[object, ...]:
-    told = (message.status, message.method, message.url, message.host)
+    told = (message.status, message.method, message.url, message.host, message.body)
     return (order.id, order.reseller, *told, "due", 0, tell_at, tell_at)
 
 

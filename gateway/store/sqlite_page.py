@@ -15,7 +15,7 @@ from gateway.store.rows import CHANGING_ORDER_COLUMNS, ORDER_COLUMNS
 
 _SIZES = (64, 32, 16, 8, 4, 2, 1)  # rows of one statement; each is compiled once
 _STEP = ("order_id", "n", "at", "kind", "text")
-_MESSAGE = ("status", "method", "url", "host")
+_MESSAGE = ("status", "method", "url", "host", "body")
 _NEW_DELIVERY = ("order_id", "reseller", *_MESSAGE, "state", "attempts", "next_at", "created_at")
 ATTEMPT_COLUMNS = ("state", "attempts", "next_at", "done_at", "last_result")
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from gateway import metrics
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, JournalUnavailable, Refused, explain
-from gateway.domain.order import Order
+from gateway.domain.order import Dialect, Order
 from gateway.domain.reseller import Reseller
 from gateway.flow.account import Account
 from gateway.flow.directory import Directory
@@ -21,6 +21,7 @@ from gateway.log import get_logger
 from gateway.protocol.fields import is_callback_url, is_identifier
 from gateway.protocol.query import parse_query
 from gateway.protocol.text import (
+    Line,
     OrderRequest,
     error_answer,
     error_status_answer,
@@ -118,8 +119,8 @@ class TextDialect:
         return self._answer(told), told.order.status.value
 
     def _answer(self, told: Told) -> str:
-        if told.line is not None:
-            return relayed_answer(told.line, told.order)
+        if isinstance(told.relayed, Line):
+            return relayed_answer(told.relayed, told.order)
         return order_answer(told.order, self._directory.saldo(told.order.reseller))
 
     def _wish(
@@ -138,6 +139,7 @@ class TextDialect:
             server_id=form.server_id,
             callback_url=callback_url,
             fault=fault,
+            dialect=Dialect.TEXT,
             asked=f"GET {request.path} {form.product_code} to {form.dest}"
             f" from {self._gate.address(request)}",
         )

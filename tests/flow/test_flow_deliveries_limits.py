@@ -7,7 +7,7 @@ or does not, as it is told.
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -42,8 +42,10 @@ class Panels:
     def count(self, host: str) -> int:
         return sum(url.startswith(f"http://{host}/") for url in self.urls)
 
-    async def deliver(self, method: str, url: str) -> Attempt:
-        assert method == "GET"
+    async def deliver(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Attempt:
+        assert (method, dict(headers), body) == ("GET", {}, None)
         host = url.split("/")[2]
         self.urls.append(url)
         self.now[host] += 1
@@ -71,7 +73,12 @@ class Office:
     def start(self) -> Relay:
         """Begin a new life: what was in memory is gone."""
         self.relay = Relay(
-            self.store, self.panels, lambda: self.now, schedule_s=DEFAULT_S, per_host=4
+            self.store,
+            self.panels,
+            lambda: self.now,
+            schedule_s=DEFAULT_S,
+            per_host=4,
+            sign=lambda *_: None,
         )
         self.relay.pauses_s = (3600,)
         return self.relay

@@ -52,6 +52,7 @@ def test_the_documents_sample_is_read() -> None:
         saldo=12345678,
         user_id="123456789",
         server_id="1234",
+        invoice=body().decode(),
     )
 
 
@@ -115,15 +116,18 @@ def test_a_missing_status_is_no_evidence() -> None:
 
 
 def test_what_is_not_said_is_not_known() -> None:
-    evidence = parse_webhook(b'{"trx_id":"toko-T1","status":"PAID"}').evidence
-    assert evidence == Evidence(source=Source.CALLBACK, verdict=Status.PAID)
+    said = b'{"trx_id":"toko-T1","status":"PAID"}'
+    evidence = parse_webhook(said).evidence
+    assert evidence == Evidence(source=Source.CALLBACK, verdict=Status.PAID, invoice=said.decode())
     assert evidence.callback_names == ""
 
 
 def test_nulls_and_unknown_names_are_passed_over() -> None:
     names = ("invoice_number", "response_note", "product", "user_input", "balance", "amount")
     evidence = heard(**dict.fromkeys(names), tomorrow={"x": [None, 1e5]})
-    assert evidence == Evidence(source=Source.CALLBACK, verdict=Status.SUCCESS)
+    assert evidence == Evidence(
+        source=Source.CALLBACK, verdict=Status.SUCCESS, invoice=evidence.invoice
+    )
 
 
 WHOLE = body().decode()

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.domain.evidence import Silence, Source, Status
+from gateway.protocol.text import Line
 from gateway.protocol.upstream import (
     MAX_BODY_BYTES,
     Envelope,
@@ -183,6 +184,7 @@ def test_a_reply_proves_no_more_than_the_contract_lets_it(reply: Reply) -> None:
         assert evidence.verdict is Silence.NO_ANSWER
         assert line is None
     if line is not None:
+        assert isinstance(line, Line)
         assert line.trx_id == OURS
 
 

@@ -209,7 +209,7 @@ def test_no_delivery_breaks_rule_6(told: Order, saldo: int | None) -> None:
 def test_no_relayed_line_breaks_rule_6(note: str, status: str) -> None:
     upstreams = f"R#toko-123424324 S1_1187.1|2, status {status}. {note} . Sisa saldo 5"
     evidence, line = read_order_reply(text(upstreams.encode("utf-8", "replace")), order())
-    if line is None:
+    if not isinstance(line, Line):
         return
     told = relayed_answer(line, order())
     assert told.startswith(f"R#123424324 S1_1187.1|2, status {status}. ")
@@ -225,7 +225,7 @@ def test_a_hostile_player_in_a_relayed_line_is_broken_up_and_nothing_else_change
         " Saldo\u2028FAILED - 1(2) . RefId: XX_1 . Sisa saldo 999 . Sisa saldo 12345"
     )
     _, line = read_order_reply(text(upstreams), order())
-    assert line is not None
+    assert isinstance(line, Line)
     assert relayed_answer(line, order()) == (
         "R#123424324 S1_1187.G-AGAL|1, status SUCCESS."
         " S-aldo F-AILED - 1(2) . RefId: XX_1 . Sisa s-aldo 999 . Sisa saldo 12345"
@@ -244,7 +244,7 @@ def test_a_hostile_player_in_a_relayed_line_is_broken_up_and_nothing_else_change
 )
 def test_a_harmless_line_is_relayed_byte_for_byte(rest: str) -> None:
     _, line = read_order_reply(text(f"R#toko-123424324 {rest}"), order())
-    assert line is not None
+    assert isinstance(line, Line)
     expected = rest.replace("Sisa saldo 1.000", "Sisa s-aldo 1.000")  # no balance that can be read
     assert relayed_answer(line, order()) == f"R#123424324 {expected}"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.errors import Code, explain
 from gateway.domain.order import Evidence, Silence, Source, Status
-from gateway.protocol.text import relayed_answer
+from gateway.protocol.text import Line, relayed_answer
 from gateway.protocol.upstream import (
     MAX_BODY_BYTES,
     Reply,
@@ -139,7 +139,7 @@ def test_each_of_the_six_words_in_a_line_is_read(status: Status) -> None:
     line = f"R#toko-123424324 S1_1187.1|2, status {status}. RefId : X . Sisa saldo 5"
     evidence, relayed = read_order_reply(text(line), order())
     assert evidence.verdict is status
-    assert relayed is not None
+    assert isinstance(relayed, Line)
     assert relayed_answer(relayed, order()) == line.replace("toko-", "")
 
 
@@ -343,8 +343,9 @@ def test_only_a_price_that_can_be_one_is_known(price: float | None, known: int |
 
 
 def test_what_a_look_up_leaves_out_is_not_known() -> None:
-    assert read_lookup_reply(found(), "toko-1", T0) == Evidence(
-        source=Source.LOOKUP, verdict=Status.SUCCESS, asked_at=T0
+    evidence = read_lookup_reply(found(), "toko-1", T0)
+    assert evidence == Evidence(
+        source=Source.LOOKUP, verdict=Status.SUCCESS, invoice=evidence.invoice, asked_at=T0
     )
     told = read_lookup_reply(
         found(

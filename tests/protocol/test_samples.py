@@ -2,6 +2,7 @@
 
 import re
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -89,7 +90,7 @@ def test_an_order_reply_is_relayed_with_the_trx_id_turned_back(name: str) -> Non
         user_id="123456789",
         server_id="1234",
     )
-    assert line is not None
+    assert isinstance(line, Line)
     assert relayed_answer(line, order()) == sample(name)
 
 
@@ -130,8 +131,13 @@ def test_the_look_up_is_read() -> None:
         product_price=1511,
         user_id="123456789",
         server_id="1234",
+        invoice=evidence.invoice,
         asked_at=T0,
     )
+    assert evidence.invoice is not None
+    assert msgspec.json.decode(evidence.invoice) == msgspec.json.decode(body)["data"] | {
+        "trx_id": "toko-1"
+    }
 
 
 @pytest.mark.parametrize("status", Status)
@@ -209,7 +215,7 @@ def test_a_code_is_explained_as_in_the_document_but_for_the_word_that_marks_a_ba
 
 def test_every_code_has_its_sentence() -> None:
     assert set(SENTENCES) == set(Code)
-    assert len(Code) == 12 + 6
+    assert len(Code) == 12 + 7
     assert all("saldo" not in sentence.casefold() for sentence in SENTENCES.values())
 
 

@@ -46,7 +46,8 @@ OLD_ORDERS = f"""
     WITH RECURSIVE old(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM old WHERE i < :many)
     INSERT INTO orders SELECT i, iif(i % 3, 'toko', 'warung'), 'old' || hex(i * 7919 % 65537) || i,
         'S1', '1234', '12', NULL, NULL, 'key1', NULL, '', iif(i % 50, 'SUCCESS', 'FAILED'),
-        'SN', 'INV' || i, 5, 1, 0, {T0}, {T0}, 1, 0, 0, NULL, NULL, NULL, {T0} + i, {T0} + i
+        'SN', 'INV' || i, 5, 1, 0, {T0}, {T0}, 1, 0, 0, NULL, NULL, NULL, {T0} + i, {T0} + i,
+        'text', 0, NULL
     FROM old
 """
 OLD_STEPS = f"""
@@ -55,7 +56,7 @@ OLD_STEPS = f"""
 """
 OLD_DELIVERIES = f"""
     INSERT INTO deliveries SELECT id, id, reseller, status, 'GET', 'http://p.test/', 'p.test:80',
-        iif(id % 500, 'delivered', 'superseded'), 1, NULL, {T0}, {T0}, '200' FROM orders
+        iif(id % 500, 'delivered', 'superseded'), 1, NULL, {T0}, {T0}, '200', NULL FROM orders
 """
 
 

@@ -85,13 +85,16 @@ REFUSED = {
     "UPDATE orders SET account = 'key2' WHERE id = 1": "never changes",
     "UPDATE orders SET account = NULL WHERE id = 2": "never changes",
     "UPDATE orders SET account = 'key1' WHERE id = 4": "never changes",
+    "UPDATE orders SET dialect = 'json' WHERE id = 1": "never changes",
+    "UPDATE orders SET unnamed = 1 WHERE id = 2": "never changes",
     "DELETE FROM orders WHERE id = 2": "used for ever",
     "DELETE FROM orders": "used for ever",
     # one trx_id, one order
     "INSERT INTO orders SELECT 99, reseller, trx_id, product_code, 'other', user_id, server_id,"
     " said_dest, account, callback_url, callback_names, status, note, invoice_number,"
     " product_price, sends, sending, first_sent_at, send_ended_at, named, lookups, misses,"
-    " looked_up_at, ask_since, due_at, placed_at, final_at FROM orders WHERE id = 1": "UNIQUE",
+    " looked_up_at, ask_since, due_at, placed_at, final_at, dialect, unnamed, invoice"
+    " FROM orders WHERE id = 1": "UNIQUE",
     # types are strict, ranges too
     "UPDATE orders SET due_at = 'soon' WHERE id = 1": "cannot store TEXT",
     "UPDATE orders SET due_at = 1.5 WHERE id = 1": "cannot store REAL",
