@@ -38,6 +38,7 @@ from gateway.vault import ROOT, Vault
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
 from gateway.web.gate import Gate
+from gateway.web.json_api import JsonDialect
 from gateway.web.listener import Listener, url_of
 from gateway.web.ops import Health
 from gateway.web.routes import admin_app, public_app
@@ -221,10 +222,11 @@ class Gateway:
             store,
             own=_own_addresses(settings),
         )
+        json_api = JsonDialect(self.gate, self.intake, store, own=_own_addresses(settings))
         self._callback = CallbackRoutes(
             self.gate, self.inbox, journal.vault, settings.upstream.callback_ips
         )
-        self.public = Listener(public_app(text, self._callback, health), *server.address)
+        self.public = Listener(public_app(text, json_api, self._callback, health), *server.address)
         self.admin = Listener(admin_app(health), *admin.address)
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, one_name(path))

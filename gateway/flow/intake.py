@@ -199,7 +199,7 @@ class Intake:
                 return told
         if not told.order.is_same_purchase(product_code, dest) or not repeat_asks:
             raise Refused(Code.DUPLICATE_TRX_ID)
-        return Told(await self.latest(told.order, deadline))
+        return Told(await self.latest(told.order, deadline, whole=wish.dialect is Dialect.JSON))
 
     def deadline(self) -> float:
         """Return when an answer to a request of now is due, in the loop's time."""
@@ -337,14 +337,15 @@ class Intake:
         """Return an order as it is now."""
         return await self._store.order_by_trx_id(order.reseller, order.trx_id) or order
 
-    async def latest(self, order: Order, deadline: float) -> Order:
+    async def latest(self, order: Order, deadline: float, *, whole: bool = False) -> Order:
         """Return an order as it is now; one that is open is looked up first.
 
         Args:
             order: as the journal holds it.
             deadline: when the answer is due at the latest, in the loop's time.
+            whole: also look up one whose object was never heard, though the upstream has it.
         """
-        if not order.is_open:
+        if not order.is_open and not (whole and order.named and order.invoice is None):
             return order
         try:
             async with asyncio.timeout_at(deadline):

@@ -5,13 +5,23 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from gateway.web.callback import CallbackRoutes
+from gateway.web.json_api import JsonDialect
 from gateway.web.ops import Health
 from gateway.web.text import TextDialect
+
+_JSON_PATHS = (
+    "/v1/order",
+    "/v2/order",
+    "/v1/status/trx-id/{trx_id}",
+    "/v1/status/{invoice_number}",
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def public_app(text: TextDialect, callback: CallbackRoutes, health: Health) -> web.Application:
+def public_app(
+    text: TextDialect, json_api: JsonDialect, callback: CallbackRoutes, health: Health
+) -> web.Application:
     """Return what panels and the upstream reach. No route answers a HEAD: it must buy nothing."""
     app = web.Application()
     _add(
@@ -22,14 +32,20 @@ def public_app(text: TextDialect, callback: CallbackRoutes, health: Health) -> w
             "/v3/otomax/order": text.order_v3,
             "/v1/otomax/status/{id}": text.status,
             "/v1/otomax/user": text.user,
+            "/v1/status/trx-id/{trx_id}": json_api.status_by_trx_id,
+            "/v1/status/{invoice_number}": json_api.status_by_invoice,
             "/callback/{token}": callback.with_token,
             "/callback": callback.hint,
             "/healthz": health.healthz,
             "/readyz": health.readyz,
         },
     )
+    app.router.add_post("/v1/order", json_api.order_v1)
+    app.router.add_post("/v2/order", json_api.order_v2)
     app.router.add_post("/callback/{token}", callback.signed_with_token)
     app.router.add_post("/callback", callback.signed)
+    for path in _JSON_PATHS:  # an error in its own form; every other route has aiohttp's own line
+        app.router.add_route("*", path, json_api.wrong_method)
     return app
 
 
