@@ -16,6 +16,10 @@ _COMMANDS: Final = {
     "serve": ("serve:serve", "Run the gateway."),
     "sandbox": ("sandbox:sandbox", "Run the upstream simulator alone."),
     "reseller": ("reseller:reseller", "Add, change and list resellers, rotate their keys."),
+    "panel-setup": (
+        "panel_setup:panel_setup",
+        "Print what a reseller types into its panel.",
+    ),
     "order": ("order:order", "List orders, show one, look it up, decide it."),
     "alert": ("alert:alert", "List what an operator must know, and take note of it."),
     "delivery": ("delivery:delivery", "List deliveries, send one again."),

@@ -12,7 +12,7 @@ from typing import Final
 _TEXT: Final = r"^R#([A-Za-z0-9._-]+) [^,]*, status "
 _NATIVE: Final = r"^R#([A-Za-z0-9._-]+) "
 # An order that is on its way; what a player wrote stands before it, and never these words.
-_ON_ITS_WAY: Final = r" akan diproses\.(?: Saldo -?[0-9]+)?$"
+_ON_ITS_WAY: Final = r" akan diproses(?:\. Saldo -?[0-9]+)?$"
 _UNDECIDED: Final = r"(?:(?!SUKSES|GAGAL)[^\r\n])*"
 
 TEXT: Final = MappingProxyType(
