@@ -90,3 +90,15 @@ def said(answer: Answer | HangUp) -> str:
 
 def code(answer: Answer | HangUp) -> str:
     return str(json.loads(said(answer))["message"])
+
+
+def body(answer: Answer | HangUp) -> Any:
+    """Return the JSON of an answer."""
+    return json.loads(said(answer))
+
+
+def status(answer: Answer | HangUp) -> int:
+    """Return the HTTP code of an answer in JSON."""
+    assert isinstance(answer, Answer)
+    assert answer.content_type == "application/json; charset=utf-8"
+    return answer.status
