@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import click
 
+from gateway.sandbox.catalog import OTHER_PRICE_RP, product_table
 from gateway.sandbox.faults import ALL, FAULT_NAMES, Faults, fault_table
 from gateway.sandbox.options import CallbackForm, SandboxOptions
 from gateway.sandbox.outcomes import outcome_table
@@ -26,6 +27,13 @@ The last three digits of the destination (user_id + server_id) choose what becom
 
 \b
 {outcome_table()}
+
+\b
+Produk; kode lain yang bentuknya benar juga dijual, Rp {OTHER_PRICE_RP}.
+The listed products; any other well-formed code is sold too, for Rp {OTHER_PRICE_RP}:
+
+\b
+{product_table()}
 
 \b
 Gangguan untuk --fault; pesanan mana yang kena hanya bergantung pada --seed dan trx_id.
@@ -158,7 +166,7 @@ def _seconds(flag: str, field: str, text: str) -> Callable[[Any], Any]:
     type=click.Choice(get_args(CallbackForm)),
     default=_DEFAULTS.callbacks,
     show_default=True,
-    help="To an order's callback_url: GET with a query, POST of signed JSON, or both.",
+    help="To an order's callback_url: GET with a query, POST of signed JSON, both, or as ordered.",
 )
 @click.option(
     "--webhook", type=_Url(), metavar="URL", help="Where each callback goes as signed JSON, too."
@@ -170,7 +178,7 @@ def sandbox(
     faults: tuple[tuple[str, float], ...],
     **given: Any,
 ) -> None:
-    """Simulate the upstream: its routes, its callbacks, its refusals. Nothing real is bought."""
+    """Simulate the upstream: all of its document, in text and JSON. Nothing real is bought."""
     quiet, seed = given.pop("quiet"), given.pop("seed")
     options = SandboxOptions(
         accounts=dict(accounts) or None,

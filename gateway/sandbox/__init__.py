@@ -1,4 +1,4 @@
-"""The upstream simulator: a real server that does what the upstream's document says.
+"""The upstream simulator: a real server that does all that the upstream's document says.
 
 It keeps its own ledger. Demo, tests and bench use this one. It is the *other party*: nothing of
 the gateway's own reading or writing of the wire may be used here (no `gateway.protocol`, `flow`,
@@ -7,9 +7,10 @@ the gateway's own reading or writing of the wire may be used here (no `gateway.p
 
 from typing import TYPE_CHECKING
 
-from gateway.sandbox.ledger import Account, Ledger, Purchase, Status
+from gateway.sandbox.ledger import Ledger
 from gateway.sandbox.options import SandboxOptions
 from gateway.sandbox.outcomes import OUTCOMES, Outcome, outcome_table
+from gateway.sandbox.purchases import Account, Purchase, Status
 
 if TYPE_CHECKING:
     from gateway.sandbox.server import Sandbox, start_sandbox

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.sandbox.exchange import HTML_TYPE, JSON_TYPE, TEXT_TYPE, Answer, HangUp
 from gateway.sandbox.faults import Fault, Faults
-from gateway.sandbox.ledger import Purchase, Status
+from gateway.sandbox.purchases import Purchase, Status
 from gateway.sandbox.refusals import (
     API_KEY_NOT_FOUND,
     INSUFFICIENT_BALANCE,
@@ -19,7 +19,7 @@ from gateway.sandbox.refusals import (
     SERVER_ERROR,
     Refusal,
 )
-from gateway.sandbox.wire import refusal_line
+from gateway.sandbox.wire import refusal_body, refusal_line
 
 ORDER_SPOILERS = (
     Fault.LOST_REPLY,
@@ -133,26 +133,31 @@ class Spoiler:
         missing = self.faults.pick(fault, visit.trx_id, visit.number, (size - place, 0), "way")
         return replace(whole, body=whole.body[:place], missing=missing, after_s=0.0)
 
-    def refusal(self, purchase: Purchase, visit: Visit) -> Answer:
-        """A definite refusal of an order that was bought: in the envelope, or as a FAILED line."""
+    def refusal(self, purchase: Purchase, visit: Visit, *, as_json: bool = False) -> Answer:
+        """A definite refusal of an order that was bought: in the envelope, or as FAILED.
+
+        FAILED is a line of text, or the JSON of an order that was placed as JSON.
+        """
         fault, trx_id, number = Fault.REFUSED_AFTER, visit.trx_id, visit.number
         refusal = self.faults.pick(fault, trx_id, number, _REFUSALS, "code")
         form = self.faults.pick(fault, trx_id, number, ("envelope", "words", "code"), "form")
         if form == "envelope":
             return refused(refusal)
         words = _REFUSED_SENTENCE if form == "words" else refusal.code
+        if as_json:
+            return json(refusal_body(purchase, words))
         return text(refusal_line(purchase, words))
 
     def stranger_of(self, purchase: Purchase, fault: Fault, number: int = 1) -> Purchase:
         """A whole purchase that is not this one, and of nobody: another trx_id, SN and player."""
         trx_id = purchase.trx_id or ""
         near = (f"{trx_id}0", f"0{trx_id}", trx_id[:-1] + ("2" if trx_id[-1:] == "1" else "1"))
-        names = (trx_id, number)
+        names = (purchase.lot, number)
         digits = self.faults.pick(fault, *names, range(_HUGE), "invoice")
         status = self.faults.pick(fault, *names, (Status.SUCCESS, Status.FAILED), "status")
         order = replace(
             purchase.order,
-            trx_id=self.faults.pick(fault, *names, near, "trx_id"),
+            trx_id=self.faults.pick(fault, *names, near, "trx_id") if trx_id else None,
             user_id=f"9{purchase.user_id}",
         )
         return replace(

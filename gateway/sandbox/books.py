@@ -5,17 +5,19 @@ Pure. It tells what was asked for and what was bought, and never an apikey.
 
 from hashlib import sha256
 
-from gateway.sandbox.ledger import Account, Ledger, Purchase
+from gateway.sandbox.ledger import Ledger
+from gateway.sandbox.purchases import Account, Purchase
 
 BOOKS_PATH = "/sandbox/ledger"
 """No route of the upstream begins like that: its own all begin with a version."""
 
 
 def books(ledger: Ledger) -> dict[str, object]:
-    """`{"orders": {trx_id: …}, "unnamed": […], "accounts": […]}`.
+    """`{"orders": {trx_id: …}, "unnamed": […], "accounts": […], "requests": {route: count}}`.
 
     An order that was asked for and not bought has no purchases; `unnamed` are the purchases
-    without a trx_id. An account is known by its number and the SHA-256 of its apikey.
+    without a trx_id. A route is `METHOD /path`, with the document's names in the path. An account
+    is known by its number and the SHA-256 of its apikey.
     """
     return {
         "orders": {
@@ -28,6 +30,7 @@ def books(ledger: Ledger) -> dict[str, object]:
         },
         "unnamed": [_purchase(bought) for bought in ledger.purchases if bought.trx_id is None],
         "accounts": [_account(ledger, account) for account in ledger.accounts()],
+        "requests": dict(ledger.requests),
     }
 
 

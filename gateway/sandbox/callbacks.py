@@ -10,8 +10,8 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 from yarl import URL
 
 from gateway.sandbox.exchange import Signed
-from gateway.sandbox.ledger import Purchase
 from gateway.sandbox.options import SandboxOptions
+from gateway.sandbox.purchases import Purchase
 from gateway.sandbox.report import printable
 
 _ACKNOWLEDGED = 200

@@ -3,7 +3,8 @@
 Pure. A fault never changes what the ledger holds to be bought, except `double-buy`, which is a
 fault of the books themselves; it changes what the world hears. Whether it hits is a hash of the
 seed, the fault, the trx_id and how many times that trx_id came to this point before: not of the
-order in which requests arrive, so that a run can be told again by its seed.
+order in which requests arrive, so that a run can be told again by its seed. Only orders without a
+trx_id have nothing else to be known by: they are numbered as they arrive.
 """
 
 from collections.abc import Mapping, Sequence

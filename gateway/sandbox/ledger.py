@@ -7,10 +7,10 @@ is one dictionary access.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 
-from gateway.sandbox.catalog import PRODUCTS, Product
+from gateway.sandbox.catalog import Catalog
+from gateway.sandbox.purchases import NEXT_STATUSES, Account, Order, Purchase, Status, Told
 from gateway.sandbox.refusals import (
     API_KEY_NOT_FOUND,
     DUPLICATE_TRX_ID,
@@ -20,139 +20,21 @@ from gateway.sandbox.refusals import (
 )
 from gateway.sandbox.traffic import Traffic
 
+__all__ = [
+    "OPENING_BALANCE_RP",
+    "Account",
+    "Ledger",
+    "Money",
+    "Order",
+    "Purchase",
+    "Status",
+    "Told",
+]
+
 OPENING_BALANCE_RP = 10_000_000
 """Rupiah on an account that is opened at first sight: a thousand orders of an unlisted product."""
 
 _UNSOLD_CODE = "S1_1187"
-
-
-class Status(StrEnum):
-    """The upstream's words for an order, without PAID, which the sandbox never says."""
-
-    PENDING = "PENDING"
-    SUCCESS = "SUCCESS"
-    PARTIAL_SUCCESS = "PARTIAL_SUCCESS"
-    FAILED = "FAILED"
-    REFUNDED = "REFUNDED"
-
-
-_NEXT: dict[Status, frozenset[Status]] = {
-    Status.PENDING: frozenset(Status) - {Status.PENDING},
-    Status.SUCCESS: frozenset({Status.REFUNDED}),
-    Status.PARTIAL_SUCCESS: frozenset({Status.REFUNDED}),
-    Status.FAILED: frozenset(),
-    Status.REFUNDED: frozenset(),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What was asked for, as the upstream understood it; no server is an empty `server_id`."""
-
-    trx_id: str | None
-    product: Product
-    user_id: str
-    server_id: str = ""
-    callback_url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One callback that was begun, repeats of the same one not counted.
-
-    Attributes:
-        at: seconds of the ledger's clock.
-        status: the word that it says.
-        true: whether the books said the same then.
-        own: whether it names this purchase, and not a stranger's.
-    """
-
-    at: float
-    status: Status
-    true: bool
-    own: bool = True
-
-
-@dataclass(slots=True)
-class Purchase:
-    """One thing bought. Money in whole Rupiah, times in seconds of the ledger's clock."""
-
-    account: "Account"
-    invoice_number: str
-    order: Order
-    created_at: float
-    status: Status
-    history: list[tuple[float, Status]]
-    returned_rp: int = 0
-    callbacks: list[Told] = field(default_factory=list)
-    callback_attempts: int = 0
-    callbacks_acknowledged: int = 0
-
-    @property
-    def trx_id(self) -> str | None:
-        """The buyer's id of the order, if one was given."""
-        return self.order.trx_id
-
-    @property
-    def product_code(self) -> str:
-        """The code of what was bought."""
-        return self.order.product.code
-
-    @property
-    def user_id(self) -> str:
-        """The player."""
-        return self.order.user_id
-
-    @property
-    def server_id(self) -> str:
-        """The player's server, or an empty string."""
-        return self.order.server_id
-
-    @property
-    def price_rp(self) -> int:
-        """What was taken from the balance when it was bought, in whole Rupiah."""
-        return self.order.product.price_rp
-
-    @property
-    def ref_id(self) -> str:
-        """The invoice number without its first word, as in `RefId: XX_1679528285_4321`."""
-        return self.invoice_number.partition("_")[2]
-
-    @property
-    def updated_at(self) -> float:
-        """When the status last changed."""
-        return self.history[-1][0]
-
-    @property
-    def note(self) -> str:
-        """The text between `status X. ` and ` . Sisa saldo`.
-
-        PENDING and SUCCESS are the document's (`RefId : ML_…` and `Nickname - 123456789(1234) .
-        RefId: XX_…`); it shows no reason of a failure or a refund, so those two sentences are
-        ours.
-        """
-        if self.status is Status.PENDING:
-            return f"RefId : {self.ref_id}"
-        if self.status is Status.FAILED:
-            return "Transaksi ditolak oleh penyedia"
-        if self.status is Status.REFUNDED:
-            return "Transaksi dibatalkan oleh penyedia, dana dikembalikan"
-        return f"Nickname - {self.user_id}({self.server_id}) . RefId: {self.ref_id}"
-
-
-@dataclass(slots=True)
-class Account:
-    """One apikey: who it is and what it has, in whole Rupiah; the key is never shown."""
-
-    apikey: str = field(repr=False)
-    name: str
-    email: str
-    plan: str
-    balance_rp: int
-    opened_at: float
-    opening_rp: int = 0
-    by_trx_id: dict[str, Purchase] = field(default_factory=dict, repr=False)
-    by_invoice: dict[str, Purchase] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +63,9 @@ class Ledger:
     Attributes:
         purchases: all of them, in the order of buying.
         traffic: the order requests on the wire.
+        catalog: what is sold, at which price.
+        requests: how many came to each route, by method and path as the document writes it:
+            `GET /v1/status/{invoice_number}`.
     """
 
     def __init__(
@@ -188,6 +73,8 @@ class Ledger:
     ) -> None:
         self.purchases: list[Purchase] = []
         self.traffic = Traffic(clock)
+        self.catalog = Catalog()
+        self.requests: Counter[str] = Counter()
         self._purchases_of: dict[str, list[Purchase]] = {}
         self._clock = clock
         self._open_to_all = accounts is None
@@ -254,9 +141,9 @@ class Ledger:
         true = own and told.status is purchase.status
         purchase.callbacks.append(Told(self._clock(), told.status, true, own))
 
-    def unsold(self, account: Account, trx_id: str) -> Purchase:
+    def unsold(self, account: Account, trx_id: str | None) -> Purchase:
         """What an order of this trx_id would look like; it stands in no book."""
-        order = Order(trx_id, PRODUCTS[_UNSOLD_CODE], "123456789", "1234")
+        order = Order(trx_id, self.catalog.by_code(_UNSOLD_CODE), "123456789", "1234")
         return Purchase(account, "", order, self._clock(), Status.PENDING, [])
 
     def by_invoice(self, account: Account, invoice_number: str) -> Purchase:
@@ -297,7 +184,7 @@ class Ledger:
         if price_rp > account.balance_rp:
             raise RefusedError(INSUFFICIENT_BALANCE)
         now = self._clock()
-        invoice_number = self._next_invoice(order.product.prefix, now)
+        invoice_number = self._next_invoice(order.product.category.prefix, now)
         purchase = Purchase(account, invoice_number, order, now, status, [(now, status)])
         account.balance_rp -= price_rp
         account.by_invoice[invoice_number] = purchase
@@ -316,7 +203,7 @@ class Ledger:
         Raises:
             ValueError: no such step from where the purchase is; nothing has changed then.
         """
-        if status not in _NEXT[purchase.status]:
+        if status not in NEXT_STATUSES[purchase.status]:
             raise ValueError(
                 f"{purchase.invoice_number}: {purchase.status} cannot become {status}"
             )

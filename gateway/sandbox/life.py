@@ -15,9 +15,10 @@ from yarl import URL
 from gateway.sandbox.answers import Spoiler
 from gateway.sandbox.exchange import Signed
 from gateway.sandbox.faults import Fault
-from gateway.sandbox.ledger import Ledger, Purchase, Status
+from gateway.sandbox.ledger import Ledger
 from gateway.sandbox.options import SandboxOptions
 from gateway.sandbox.outcomes import Outcome, Reply
+from gateway.sandbox.purchases import Purchase, Status
 from gateway.sandbox.wire import callback_body, callback_target, signature
 
 _SOON_S = 0.05
@@ -74,7 +75,7 @@ class Lives:
     def calls_early(self, purchase: Purchase, outcome: Outcome) -> bool:
         """Whether the first callback of a purchase goes out before its order is answered."""
         told = outcome.calls_back and outcome.statuses != (Status.PENDING,)
-        return told and self._faults.hits(Fault.CALLBACK_EARLY, purchase.trx_id)
+        return told and self._faults.hits(Fault.CALLBACK_EARLY, purchase.lot)
 
     def begin(self, purchase: Purchase, outcome: Outcome) -> None:
         """Plan the later steps of a purchase that was just bought in its first status."""
@@ -112,37 +113,37 @@ class Lives:
     def _tell_step(self, purchase: Purchase, number: int) -> None:
         """Tell of the status that was just reached; `number` is its place in the outcome."""
         # A false SUCCESS is said beside the true word, never instead of it: nobody could know.
-        lied = self._faults.hits(Fault.CALLBACK_FALSE_SUCCESS, purchase.trx_id)
-        if not lied and self._faults.hits(Fault.CALLBACK_MISSING, purchase.trx_id, number):
+        lied = self._faults.hits(Fault.CALLBACK_FALSE_SUCCESS, purchase.lot)
+        if not lied and self._faults.hits(Fault.CALLBACK_MISSING, purchase.lot, number):
             return
         as_told = replace(purchase)
         self._say(purchase, as_told)
-        if self._faults.hits(Fault.CALLBACK_TWICE, purchase.trx_id, number):
+        if self._faults.hits(Fault.CALLBACK_TWICE, purchase.lot, number):
             self._say(purchase, as_told)
             again_s = _AGAIN_SPANS * self._options.delay_s
             self._later(again_s, lambda: self._say(purchase, as_told))
 
     def _plan_falsehoods(self, purchase: Purchase, outcome: Outcome, ends_s: float) -> None:
         """Plan what is told against the books; `ends_s` is when the last status is reached."""
-        trx_id, delay_s, last = purchase.trx_id, self._options.delay_s, outcome.statuses[-1]
+        lot, delay_s, last = purchase.lot, self._options.delay_s, outcome.statuses[-1]
         for fault, (told_of, word) in _FALSE.items():
-            if last in told_of and self._faults.hits(fault, trx_id):
-                spans = self._faults.pick(fault, trx_id, 1, _FALSE_SPANS, "side")
+            if last in told_of and self._faults.hits(fault, lot):
+                spans = self._faults.pick(fault, lot, 1, _FALSE_SPANS, "side")
                 self._later(
                     max(_FALSE_EARLIEST_S, ends_s + spans * delay_s),
                     lambda word=word: self._say(  # type: ignore[misc]
                         purchase, replace(purchase, status=word)
                     ),
                 )
-        if len(outcome.statuses) > 1 and self._faults.hits(Fault.CALLBACK_BACKWARDS, trx_id):
+        if len(outcome.statuses) > 1 and self._faults.hits(Fault.CALLBACK_BACKWARDS, lot):
             earlier = outcome.statuses[-2]
             self._later(
                 ends_s + _BACKWARDS_SPANS * delay_s,
                 lambda: self._say(purchase, replace(purchase, status=earlier)),
             )
-        if self._faults.hits(Fault.CALLBACK_STRANGER, trx_id):
+        if self._faults.hits(Fault.CALLBACK_STRANGER, lot):
             stranger = self._spoiler.stranger_of(purchase, Fault.CALLBACK_STRANGER)
-            spans = self._faults.pick(Fault.CALLBACK_STRANGER, trx_id, 1, _STRANGER_SPANS, "side")
+            spans = self._faults.pick(Fault.CALLBACK_STRANGER, lot, 1, _STRANGER_SPANS, "side")
             self._later(
                 max(_STRANGER_EARLIEST_S, ends_s + spans * delay_s),
                 lambda: self._say(purchase, stranger),
@@ -150,13 +151,16 @@ class Lives:
 
     def _say(self, purchase: Purchase, as_told: Purchase) -> None:
         """Send one callback about a purchase, in every form that is set, with what is told."""
-        forms, callback_url = self._options.callbacks, purchase.order.callback_url
+        callback_url = purchase.order.callback_url
         if callback_url is None and self._options.webhook is None:
             return
         self._ledger.tell(purchase, as_told)
-        if callback_url is not None and forms != "json":
+        form = self._options.callbacks
+        if form == "auto":
+            form = "json" if purchase.order.as_json else "text"
+        if callback_url is not None and form != "json":
             self._sender.send(purchase, callback_target(as_told, callback_url))
-        targets = [callback_url if forms != "text" else None, self._options.webhook]
+        targets = [callback_url if form != "text" else None, self._options.webhook]
         for target in targets:
             if target is not None:
                 body = callback_body(as_told)

@@ -7,8 +7,8 @@ from typing import Literal
 
 from gateway.sandbox.faults import Faults
 
-CallbackForm = Literal["text", "json", "both"]
-"""GET with a query, POST with signed JSON, or one after the other."""
+CallbackForm = Literal["auto", "text", "json", "both"]
+"""GET with a query, POST with signed JSON, one after the other, or as the order itself came."""
 
 CALLBACK_REPEATS_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Pauses between the attempts of one callback. The document gives no schedule: short at first, so
@@ -34,7 +34,8 @@ class SandboxOptions:
             less than what the gateway waits in `recheck.settle_s`.
         race_s: seconds after a purchase in which another request buys again where `double-buy`
             hits, unless the first is still unanswered: then it does as long as that lasts.
-        callbacks: the form of the callbacks to an order's own URL.
+        callbacks: the form of the callbacks to an order's own URL; `auto` calls an order that
+            came as JSON back as JSON, and every other one as text.
         webhook: where every callback is also sent to as signed JSON. None: nowhere.
         callback_repeats_s: pauses in seconds between the attempts of a callback until one gets a
             200.
@@ -53,7 +54,7 @@ class SandboxOptions:
     hold_s: float = 90.0
     late_s: float = 5.0
     race_s: float = 2.0
-    callbacks: CallbackForm = "text"
+    callbacks: CallbackForm = "auto"
     webhook: str | None = None
     callback_repeats_s: tuple[float, ...] = CALLBACK_REPEATS_S
     callback_timeout_s: float = 10.0

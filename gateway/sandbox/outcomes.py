@@ -8,7 +8,7 @@ operators: Indonesian first, English beside it.
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from gateway.sandbox.ledger import Status
+from gateway.sandbox.purchases import Status
 from gateway.sandbox.refusals import REFUSALS, Refusal
 
 SUFFIX_DIGITS = 3
@@ -18,8 +18,8 @@ _FIRST_REFUSAL = 101
 class Reply(Enum):
     """How an order request is answered."""
 
-    LINE = auto()
-    """The document's line."""
+    WHOLE = auto()
+    """As the document shows it: a line, or JSON."""
     SLOW = auto()
     """The same, `slow_s` later."""
     NONE = auto()
@@ -38,7 +38,7 @@ class Outcome:
     statuses: tuple[Status, ...]
     indonesian: str
     english: str
-    reply: Reply = Reply.LINE
+    reply: Reply = Reply.WHOLE
     calls_back: bool = True
     refusal: Refusal | None = None
 

@@ -57,6 +57,17 @@ REFUSALS = (
 """The document's table, in its order."""
 
 
+MALFORMED_JSON = Refusal("Unexpected token in JSON", HTTPStatus.BAD_REQUEST)
+"""A body that is no JSON object. The document has no code for it: the words are a NestJS server's,
+which speaks in the envelope of the document."""
+
+INVALID_TRX_ID = Refusal("trx_id must be a string", HTTPStatus.BAD_REQUEST)
+"""In its words, too."""
+
+NO_PRODUCT_CODE = Refusal(PRODUCT_NOT_FOUND.code, HTTPStatus.BAD_REQUEST)
+"""A body without a product_code: wrong by its form, where an unknown code is well-formed."""
+
+
 class RefusedError(Exception):
     """A request that is refused; nothing was bought by it."""
 

@@ -26,11 +26,13 @@ class Sandbox:
     Attributes:
         url: where it listens, `http://127.0.0.1:PORT`, without a slash at the end.
         ledger: what was asked for, what was bought, and who has how much.
+        catalog: what is sold; its `set_price` and `set_active` work at once.
     """
 
     def __init__(self, options: SandboxOptions) -> None:
         self.url = ""
         self.ledger = Ledger(options.clock, options.accounts)
+        self.catalog = self.ledger.catalog
         self._sender = CallbackSender(options)
         self._lives = Lives(self.ledger, self._sender, options)
         app = web.Application()

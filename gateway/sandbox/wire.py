@@ -6,6 +6,8 @@ tested with.
 """
 
 import hmac
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from urllib.parse import quote, urldefrag
@@ -13,7 +15,8 @@ from urllib.parse import quote, urldefrag
 import msgspec
 from yarl import URL
 
-from gateway.sandbox.ledger import Account, Purchase, Status
+from gateway.sandbox.goods import Category, Product
+from gateway.sandbox.purchases import Account, Purchase, Status
 from gateway.sandbox.refusals import INVALID_CALLBACK_URL, INVALID_USER_ID, RefusedError
 
 GLUED_DIGITS = 12
@@ -89,8 +92,15 @@ def user_line(account: Account) -> str:
 
 
 def status_body(purchase: Purchase) -> dict[str, object]:
-    """The JSON of an invoice, in the document's order of fields."""
+    """The JSON of an invoice, of an order's reply too, in the document's order of fields."""
     return _success(_invoice_head(purchase) | _invoice_tail(purchase))
+
+
+def refusal_body(purchase: Purchase, note: str) -> dict[str, object]:
+    """The order's JSON with FAILED and this note, whatever became of the purchase."""
+    failed = replace(purchase, status=Status.FAILED)
+    said = {"response_note": note}
+    return _success(_invoice_head(failed) | said | _invoice_tail(failed))
 
 
 def callback_body(purchase: Purchase) -> bytes:
@@ -123,6 +133,51 @@ def user_body(account: Account) -> dict[str, object]:
     )
 
 
+def products_body(products: Iterable[Product]) -> dict[str, object]:
+    """The JSON list of products; here `is_active` is a boolean, as the document shows it."""
+    return _success(
+        [
+            _product_head(product)
+            | {"product_price": product.price_rp, "is_active": product.is_active}
+            | _product_tail(product)
+            for product in products
+        ]
+    )
+
+
+def product_body(product: Product) -> dict[str, object]:
+    """The JSON of one product; here `is_active` is 1 or 0, as the document shows it."""
+    detail = {
+        "product_logo": None,
+        "product_price": product.price_rp,
+        "is_active": int(product.is_active),
+    }
+    return _success(_product_head(product) | detail | _product_tail(product))
+
+
+def categories_body(categories: Iterable[Category]) -> dict[str, object]:
+    """The JSON list of categories."""
+    return _success(
+        [
+            {
+                "category_id": category.category_id,
+                "category_type": category.type,
+                "category_title": category.title,
+                "category_subtitle": category.listed_subtitle,
+                "category_banner": None,
+                "category_photo": category.photo,
+                "category_slug": category.slug,
+                "is_active": int(category.is_active),
+                "is_server": int(category.is_server),
+                "is_popular": int(category.is_popular),
+                "is_hotsale": int(category.is_hotsale),
+                "category_order": category.order,
+            }
+            for category in categories
+        ]
+    )
+
+
 def callback_target(purchase: Purchase, callback_url: str) -> URL:
     """The URL of an Otomax callback as the document shows it, with the purchase as it is now.
 
@@ -152,9 +207,9 @@ def _invoice_head(purchase: Purchase) -> dict[str, object]:
         "trx_id": purchase.trx_id,
         "response_note": purchase.note,
         "category": {
-            "title": product.category_title,
-            "subtitle": product.category_subtitle,
-            "type": "game",
+            "title": product.category.title,
+            "subtitle": product.category.subtitle,
+            "type": product.category.type,
         },
         "product": {"name": product.name, "code": product.code, "price": product.price_rp},
         "user_input": {
@@ -174,12 +229,28 @@ def _invoice_tail(purchase: Purchase) -> dict[str, object]:
     }
 
 
+def _product_head(product: Product) -> dict[str, object]:
+    return {
+        "product_id": product.product_id,
+        "product_name": product.name,
+        "product_code": product.code,
+    }
+
+
+def _product_tail(product: Product) -> dict[str, object]:
+    return {
+        "category_type": product.category.type,
+        "category_title": product.category.title,
+        "category_subtitle": product.category.subtitle,
+    }
+
+
 def _rest_of_line(purchase: Purchase) -> str:
     balance_rp = purchase.account.balance_rp
     return f"status {purchase.status.value}. {purchase.note} . Sisa saldo {balance_rp}"
 
 
-def _success(data: dict[str, object]) -> dict[str, object]:
+def _success(data: object) -> dict[str, object]:
     return {"statusCode": 200, "message": "success", "data": data}
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from gateway.cli.sandbox import sandbox
 from gateway.sandbox import OUTCOMES
+from gateway.sandbox.catalog import product_table
 from gateway.sandbox.faults import ALL, FAULT_NAMES, Fault
 
 RUN = "from gateway.cli.sandbox import sandbox; sandbox()"
@@ -72,6 +73,8 @@ def test_help_shows_the_whole_table() -> None:
     for outcome in OUTCOMES:
         assert f"  {outcome.suffix}  {outcome.indonesian}" in result.output
         assert outcome.english in result.output
+    assert product_table().splitlines()[0] in result.output
+    assert "default: auto" in result.output
     for fault in Fault:
         assert f"  {fault.label} " in result.output
         assert fault.indonesian in result.output

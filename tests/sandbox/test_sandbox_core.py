@@ -5,84 +5,12 @@ import json
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
 
 import pytest
-from yarl import URL
 
-from gateway.sandbox.core import Answer, Asked, HangUp, Signed, Upstream
+from gateway.sandbox.core import Answer, Asked, HangUp
 from gateway.sandbox.faults import ALL, Faults
-from gateway.sandbox.ledger import Ledger, Purchase
-from gateway.sandbox.life import Lives
-from gateway.sandbox.options import SandboxOptions
-from tests.sandbox.virtual import VirtualLoop, run
-
-EPOCH = 1_795_000_000.0
-KEY = "kunci-1"
-_T = TypeVar("_T")
-
-
-class Sender:
-    """Takes every callback down, with the second in which it was sent."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self.sent: list[tuple[float, URL]] = []
-        self.posted: list[tuple[float, URL, Signed]] = []
-
-    def send(self, purchase: Purchase, target: URL) -> None:
-        purchase.callbacks_acknowledged += 1
-        self.sent.append((self._clock() - EPOCH, target))
-
-    def post(self, purchase: Purchase, target: URL, signed: Signed) -> None:
-        purchase.callbacks_acknowledged += 1
-        self.posted.append((self._clock() - EPOCH, target, signed))
-
-
-class World:
-    """A sandbox in virtual time, and the way to ask it."""
-
-    def __init__(self, loop: VirtualLoop, **options: Any) -> None:
-        def clock() -> float:
-            return EPOCH + loop.time()
-
-        settings = SandboxOptions(clock=clock, accounts={KEY: 900_000_000}, **options)
-        self.ledger = Ledger(settings.clock, settings.accounts)
-        self.sender = Sender(clock)
-        self.lives = Lives(self.ledger, self.sender, settings)
-        self.upstream = Upstream(self.ledger, self.lives, settings)
-
-    def order(self, trx_id: str, dest: str = "55002", version: int = 3) -> Asked:
-        query = {"apikey": KEY, "product_code": "S1_1187", "user_id": dest, "trx_id": trx_id}
-        query["callback_url"] = f"http://gateway/callback/{trx_id}"
-        return Asked("GET", f"/v{version}/otomax/order", query)
-
-    def buy(self, trx_id: str, dest: str = "55002") -> Answer | HangUp:
-        return self.upstream.ask(self.order(trx_id, dest))
-
-    def look_up(self, trx_id: str) -> Answer | HangUp:
-        asked = Asked("GET", f"/v1/status/trx-id/{trx_id}", headers={"authorization": KEY})
-        return self.upstream.ask(asked)
-
-
-def in_virtual_time(play: Callable[[World], Awaitable[_T]], **options: Any) -> tuple[_T, World]:
-    loop = VirtualLoop()
-    world = World(loop, **options)
-
-    async def main() -> _T:
-        return await play(world)
-
-    return run(loop, main()), world
-
-
-def said(answer: Answer | HangUp) -> str:
-    assert isinstance(answer, Answer)
-    return answer.body.decode()
-
-
-def code(answer: Answer | HangUp) -> str:
-    return str(json.loads(said(answer))["message"])
+from tests.sandbox.world import EPOCH, KEY, World, code, in_virtual_time, said
 
 
 def test_a_purchase_lives_in_virtual_time() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.sandbox.catalog import OTHER_PRICE_RP, product_of
+from gateway.sandbox.catalog import OTHER_PRICE_RP, Catalog
 from gateway.sandbox.ledger import OPENING_BALANCE_RP, Ledger, Order, Purchase, Status
 from gateway.sandbox.outcomes import DEFAULT, OUTCOMES, outcome_of, outcome_table
 from gateway.sandbox.refusals import REFUSALS, RefusedError
@@ -27,7 +27,7 @@ def ledger() -> Ledger:
 
 
 def buy(ledger: Ledger, apikey: str = "key-a", trx_id: str | None = "t-1") -> Purchase:
-    order = Order(trx_id, product_of("S1_1187"), "123456789", "1234", "http://127.0.0.1:9/cb")
+    order = Order(trx_id, Catalog().sold("S1_1187"), "123456789", "1234", "http://127.0.0.1:9/cb")
     return ledger.buy(ledger.account(apikey), order)
 
 
@@ -137,14 +137,14 @@ def test_no_key_in_what_is_printed(ledger: Ledger) -> None:
     ],
 )
 def test_prices(code: str, price: int) -> None:
-    assert product_of(code).price_rp == price
-    assert product_of(code).code == code
+    assert Catalog().sold(code).price_rp == price
+    assert Catalog().sold(code).code == code
 
 
 @pytest.mark.parametrize("code", ["", "a b", "a/b", "x" * 65, "S1\n", "\u0661"])
 def test_codes_of_another_form_are_not_sold(code: str) -> None:
     with pytest.raises(RefusedError, match="PRODUCT_NOT_FOUND"):
-        product_of(code)
+        Catalog().sold(code)
 
 
 def test_the_lines_are_the_documents(ledger: Ledger) -> None:
@@ -167,7 +167,7 @@ def test_the_lines_are_the_documents(ledger: Ledger) -> None:
 def test_without_a_server_the_order_line_has_no_bar_and_the_status_line_has_empty_brackets(
     ledger: Ledger,
 ) -> None:
-    order = Order("t-1", product_of("S1_1187"), "0812")
+    order = Order("t-1", Catalog().sold("S1_1187"), "0812")
     purchase = ledger.buy(ledger.account("key-a"), order)
     assert " S1_1187.0812, status PENDING. " in order_line(purchase)
     assert " S1_1187.0812(), status PENDING. " in status_line(purchase)

@@ -4,6 +4,7 @@ The counterparts are servers on ports of this machine, the gateway is the one th
 helper lives here when two folders of tests use it; what a test shows stands in the test.
 """
 
+from tests.support.collection import Walked, walk
 from tests.support.house import Clock, House, OpenHouse, open_houses
 from tests.support.logs import LogLines, captured_log
 from tests.support.panel import Panel, panel_receiving
@@ -33,6 +34,7 @@ __all__ = [
     "OpenHouse",
     "Panel",
     "RawUpstream",
+    "Walked",
     "after",
     "captured_log",
     "chunks_of",
@@ -50,4 +52,5 @@ __all__ = [
     "responds",
     "says",
     "stays",
+    "walk",
 ]
