@@ -4,11 +4,7 @@ What is asked of a caller, in this order: the address, the token where the route
 signature where there is a body. A body is read after the first two, up to a size and a time.
 """
 
-import asyncio
-
 from aiohttp import web
-from aiohttp.client_exceptions import ClientError
-from aiohttp.http import HttpProcessingError
 
 from gateway import metrics
 from gateway.domain.errors import JournalUnavailable
@@ -17,22 +13,13 @@ from gateway.flow.inbox import Inbox, Taken
 from gateway.log import get_logger
 from gateway.protocol.webhook import SignedBody
 from gateway.vault import Vault
+from gateway.web.body import NoBody, read_body
 from gateway.web.gate import Gate, Networks
 from gateway.web.wire import line, raw_query
 
 log = get_logger(__name__)
 
-MAX_BODY_BYTES = 64 * 1024  # the document's sample has 600
-_BODY_S = 10.0  # the upstream sends it in one piece; who takes longer will not end
 _COUNTED = frozenset({Taken.STORED, Taken.KEPT, Taken.UNSIGNED})
-
-
-class _NoBody(Exception):  # noqa: N818  an ordinary answer, no error of ours
-    """The body is not to be had; holds the HTTP code that says why."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        self.status = status
-        super().__init__(reason)
 
 
 class CallbackRoutes:
@@ -96,9 +83,9 @@ class CallbackRoutes:
         if len(signatures) != 1:
             return self._answer(request, Taken.UNSIGNED)
         try:
-            body = SignedBody(await _body(request), signatures[0])
+            body = SignedBody(await read_body(request), signatures[0])
             taken = await self._inbox.receive_signed(upstream_trx_id, body)
-        except _NoBody as error:
+        except NoBody as error:
             log.warning("callback.refused", reason=str(error), address=self._address(request))
             response = line(str(error), error.status)
             response.force_close()
@@ -137,27 +124,3 @@ class CallbackRoutes:
 def _call_again(reason: str) -> web.Response:
     log.warning("callback.refused", reason=reason)
     return line("can not be stored now, call again", 503)
-
-
-async def _body(request: web.Request) -> bytes:
-    """Return the body, byte for byte as it was signed.
-
-    Raises:
-        _NoBody: it is too long, too slow, broken, or packed.
-    """
-    if "Content-Encoding" in request.headers:  # aiohttp would unpack it, and others signed it
-        raise _NoBody(415, "the body must not be packed")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise _NoBody(413, "the body is too long")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_S):
-            while some := await request.content.readany():
-                body += some
-                if len(body) > MAX_BODY_BYTES:
-                    raise _NoBody(413, "the body is too long")
-    except TimeoutError:
-        raise _NoBody(408, "the body took too long") from None
-    except (web.RequestPayloadError, HttpProcessingError, ClientError, ConnectionError):
-        raise _NoBody(400, "the body is broken") from None
-    return bytes(body)

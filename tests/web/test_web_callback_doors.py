@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from gateway.web import callback
+from gateway.web import body
 from tests.support import House, raw_exchange
 from tests.web.webhooks import door, send, signature, webhook_body
 
@@ -98,7 +98,7 @@ async def test_a_broken_body_is_refused_at_once(
 async def test_a_slow_body_is_not_waited_for(
     house: House, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callback, "_BODY_S", 0.2)
+    monkeypatch.setattr(body, "_BODY_S", 0.2)
     await house.order()
     head = head_of(house, form, f"Content-Length: {len(BODY)}")
     reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
