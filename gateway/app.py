@@ -40,6 +40,7 @@ from gateway.web.control import ControlSocket
 from gateway.web.gate import Gate
 from gateway.web.listener import Listener, url_of
 from gateway.web.ops import Health
+from gateway.web.otomax import OtomaxDialect
 from gateway.web.routes import admin_app, public_app
 from gateway.web.text import TextDialect
 
@@ -221,10 +222,11 @@ class Gateway:
             store,
             own=_own_addresses(settings),
         )
+        native = OtomaxDialect(self.gate, self.intake, self.account, self.directory, store)
         self._callback = CallbackRoutes(
             self.gate, self.inbox, journal.vault, settings.upstream.callback_ips
         )
-        self.public = Listener(public_app(text, self._callback, health), *server.address)
+        self.public = Listener(public_app(text, native, self._callback, health), *server.address)
         self.admin = Listener(admin_app(health), *admin.address)
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, one_name(path))

@@ -6,12 +6,15 @@ from aiohttp import web
 
 from gateway.web.callback import CallbackRoutes
 from gateway.web.ops import Health
+from gateway.web.otomax import OtomaxDialect
 from gateway.web.text import TextDialect
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def public_app(text: TextDialect, callback: CallbackRoutes, health: Health) -> web.Application:
+def public_app(
+    text: TextDialect, native: OtomaxDialect, callback: CallbackRoutes, health: Health
+) -> web.Application:
     """Return what panels and the upstream reach. No route answers a HEAD: it must buy nothing."""
     app = web.Application()
     _add(
@@ -22,12 +25,16 @@ def public_app(text: TextDialect, callback: CallbackRoutes, health: Health) -> w
             "/v3/otomax/order": text.order_v3,
             "/v1/otomax/status/{id}": text.status,
             "/v1/otomax/user": text.user,
+            "/trx": native.trx,
+            "/balance": native.balance,
             "/callback/{token}": callback.with_token,
             "/callback": callback.hint,
             "/healthz": health.healthz,
             "/readyz": health.readyz,
         },
     )
+    app.router.add_post("/trx", native.trx)
+    app.router.add_post("/balance", native.balance)
     app.router.add_post("/callback/{token}", callback.signed_with_token)
     app.router.add_post("/callback", callback.signed)
     return app
