@@ -76,7 +76,7 @@ class OtomaxDialect:
             text = error_answer(form, explain(Code.BUSY))
         metrics.request("trx", http_status).inc()
         log_answered("order.answered", reseller, form.trx_id, outcome, began)
-        return line(text, http_status)
+        return _said(text, http_status, form.malformed)
 
     def _who(
         self, request: web.Request, credentials: Credentials, malformed: str | None
@@ -140,13 +140,20 @@ class OtomaxDialect:
             text = error_balance_answer(explain(Code.BUSY))
         metrics.request("balance", http_status).inc()
         log_answered("balance.answered", reseller, None, outcome, began)
-        return line(text, http_status)
+        return _said(text, http_status, form.malformed)
 
     async def _saldo(self, reseller: Reseller) -> int:
         saldo = parse_user(await self._account.line(reseller))
         if saldo is None:
             raise Refused(Code.SERVER_ERROR)
         return saldo
+
+
+def _said(text: str, http_status: int, malformed: str | None) -> web.Response:
+    response = line(text, http_status)
+    if malformed == _NOT_READ:  # what else is sent on that connection is not waited for
+        response.force_close()
+    return response
 
 
 async def _trx_form(request: web.Request) -> TrxRequest:
