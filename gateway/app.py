@@ -41,6 +41,7 @@ from gateway.web.gate import Gate
 from gateway.web.json_api import JsonDialect
 from gateway.web.listener import Listener, url_of
 from gateway.web.ops import Health
+from gateway.web.otomax import OtomaxDialect
 from gateway.web.routes import admin_app, public_app
 from gateway.web.text import TextDialect
 
@@ -223,10 +224,13 @@ class Gateway:
             own=_own_addresses(settings),
         )
         json_api = JsonDialect(self.gate, self.intake, store, own=_own_addresses(settings))
+        native = OtomaxDialect(self.gate, self.intake, self.account, self.directory, store)
         self._callback = CallbackRoutes(
             self.gate, self.inbox, journal.vault, settings.upstream.callback_ips
         )
-        self.public = Listener(public_app(text, json_api, self._callback, health), *server.address)
+        self.public = Listener(
+            public_app(text, json_api, native, self._callback, health), *server.address
+        )
         self.admin = Listener(admin_app(health), *admin.address)
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, one_name(path))

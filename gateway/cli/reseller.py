@@ -10,6 +10,7 @@ import click
 
 from gateway.cli.desk import ask, columns, local_time, show
 from gateway.cli.options import config_option, fail, json_option
+from gateway.domain.reseller import PROFILES
 
 _SHORT_KEY: Final = 16  # characters; shorter ones are worth a warning
 _FILE_KEYS: Final = {
@@ -21,6 +22,9 @@ _FILE_KEYS: Final = {
     "callback_host": list,
     "allow_ip": list,
     "delivery": str,
+    "pin": str,
+    "password": str,
+    "allow_pin": bool,
     "suspended": bool,
 }
 _WANTED: Final = {
@@ -78,8 +82,23 @@ def _values(function: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--delivery",
-            type=click.Choice(["toss"]),
+            type=click.Choice(PROFILES),
             help="The form of deliveries.  [default: toss]",
+        ),
+        click.option(
+            "--pin",
+            metavar="P|-",
+            help="For OtomaX's own protocol, with --password; - reads it from stdin.",
+        ),
+        click.option(
+            "--password",
+            metavar="P|-",
+            help="The same; where both are -, the pin's line comes first.",
+        ),
+        click.option(
+            "--allow-pin/--no-allow-pin",
+            default=None,
+            help="Whether requests may show pin and password in place of a sign.  [default: no]",
         ),
     ]
     for option in reversed(options):
@@ -115,7 +134,7 @@ def add(code: str, config: Path | None, **values: Any) -> None:
 def _given(values: dict[str, Any]) -> dict[str, Any]:
     """Return the options that were given; a `-` is read from stdin."""
     given = {name: value for name, value in values.items() if value not in (None, ())}
-    for name in ("upstream_key", "key"):
+    for name in ("upstream_key", "key", "pin", "password"):
         if given.get(name) == "-":
             given[name] = _read_secret(f"--{name.replace('_', '-')}")
     return given
@@ -184,6 +203,8 @@ def _sheet(row: dict[str, Any]) -> str:
     told = {**row, "keys": keys or "none", "created_at": local_time(row["created_at"])}
     for name in ("callback_hosts", "allow_ips"):
         told[name] = ", ".join(row[name]) or "any"
+    for name in ("native", "allow_pin"):
+        told[name] = "yes" if row[name] else "no"
     width = max(map(len, told))
     return "\n".join(
         f"{name.ljust(width)}  {'-' if value in (None, '') else value}"
@@ -200,7 +221,8 @@ def set_(code: str, config: Path | None, *, as_json: bool, **values: Any) -> Non
     """Change a reseller; what is not given stays.
 
     A list is replaced, not added to: give every --allow-ip and --callback-host, the old ones too.
-    An empty one ("") lifts the restriction, an empty --callback-url "" removes the address.
+    An empty one ("") lifts the restriction, an empty --callback-url "" removes the address, an
+    empty --pin "" with an empty --password "" OtomaX's own protocol.
     """
     given = _given(values)
     if not given:
@@ -264,7 +286,8 @@ def apply(file: Path, config: Path | None, *, dry_run: bool, yes: bool) -> None:
       callback_url = "https://panel.toko.id/callback"
       allow_ip = ["203.0.113.7"]
 
-    A key or upstream key that is left out stays as it is, all else goes back to its default.
+    A key, upstream key, pin or password that is left out stays as it is, all else goes back to
+    its default; pin = "" with password = "" removes both.
     A reseller that is not in FILE is suspended, never deleted: its orders are kept. It asks only
     on a terminal.
     """

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gateway.clock import Clock
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import NotDone
-from gateway.domain.reseller import parse_networks
+from gateway.domain.reseller import PROFILES, parse_networks
 from gateway.flow.directory import Directory
 from gateway.protocol.fields import CODE, HOST, is_callback_url
 from gateway.protocol.shown import when
@@ -19,7 +19,8 @@ from gateway.store import AccountRow, KeyRow, ResellerRow, Store
 from gateway.vault import Vault, key_hint, new_reseller_key
 
 MAX_KEY_CHARACTERS = 256
-DELIVERIES = ("toss",)  # the forms of deliveries that are spoken
+MAX_PIN_CHARACTERS = 64  # of a pin or a password: it is part of each request
+_PIN_AND_PASSWORD = ("pin", "password")
 
 # What `apply` sets back where the file says nothing.
 _UNSET: dict[str, Any] = {
@@ -28,6 +29,7 @@ _UNSET: dict[str, Any] = {
     "callback_hosts": (),
     "allow_ips": (),
     "delivery": "toss",
+    "allow_pin": False,
 }
 
 
@@ -102,9 +104,22 @@ class Resellers:
             values["allow_ips"] = tuple(values["allow_ips"])
         if "callback_url" in values:
             values["callback_url"] = values["callback_url"] or None
+        for name in _PIN_AND_PASSWORD:
+            if name in values:
+                values[name] = self._sealed(getattr(row, name), values[name])
         changed = replace(row, **values)
         _check(changed)
         return changed
+
+    def _sealed(self, held: bytes | None, secret: str) -> bytes | None:
+        """Return a pin or password as it is kept: what is held where it is that, None for ""."""
+        if held is not None and self._vault.unseal(held) == secret:
+            return held
+        if not (len(secret) <= MAX_PIN_CHARACTERS and secret.isascii() and secret.isprintable()):
+            raise NotDone(
+                f"a pin or password is 1 to {MAX_PIN_CHARACTERS} printable ASCII characters"
+            )
+        return self._vault.seal(secret) if secret else None
 
     def _account(self, upstream_key: str) -> AccountRow:
         if not (upstream_key.isascii() and upstream_key.isprintable() and upstream_key.strip()):
@@ -168,6 +183,8 @@ class Resellers:
             "callback_hosts": list(row.callback_hosts),
             "allow_ips": list(row.allow_ips),
             "delivery": row.delivery,
+            "native": row.pin is not None,
+            "allow_pin": row.allow_pin,
             "saldo": None if account is None else account.saldo,
             "created_at": when(row.created_at),
         }
@@ -242,8 +259,10 @@ def _check(row: ResellerRow) -> None:
     for host in row.callback_hosts:
         if not HOST.fullmatch(host):
             raise NotDone(f"{row.code}: callback_host: wanted a bare host name, got {host!r}")
-    if row.delivery not in DELIVERIES:
-        raise NotDone(f"{row.code}: delivery: wanted one of {', '.join(DELIVERIES)}")
+    if row.delivery not in PROFILES:
+        raise NotDone(f"{row.code}: delivery: wanted one of {', '.join(PROFILES)}")
+    if (row.pin is None) != (row.password is None):
+        raise NotDone(f"{row.code}: pin and password go together: give both, or remove both")
     try:
         parse_networks(row.allow_ips)
     except ValueError:
@@ -263,6 +282,8 @@ def _differences(before: ResellerRow | None, after: ResellerRow) -> list[str]:
             lines.append(f"~ {after.code}: {name}: {_plain(old)} becomes {_plain(new)}")
     if before.account != after.account:
         lines.append(f"~ {after.code}: upstream_key changes")
+    if (before.pin, before.password) != (after.pin, after.password):
+        lines.append(f"~ {after.code}: pin or password changes")
     if before.keys != after.keys:
         lines.append(f"~ {after.code}: key changes")
     return lines

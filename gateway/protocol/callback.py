@@ -6,6 +6,7 @@ called by us with the same names in the same order and the same encoding, so tha
 nothing. When and to whom is decided elsewhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -126,14 +127,24 @@ def toss_message(order: Order, saldo: int | None) -> Message | None:
     # What a panel can not do without is added where the upstream's callback left it out.
     called = order.callback_names.split(",") if order.callback_names else ()
     wanted = dict.fromkeys((*called, *NAMES) if called else (*NAMES, "product_price"))
-    query = "&".join(
-        f"{name}={quote(values[name], safe=_LEFT_ALONE)}" for name in wanted if name in values
-    )
+    told = {name: values[name] for name in wanted if name in values}
+    return query_message(order, order.callback_url, told)
+
+
+def query_message(order: Order, url: str, values: Mapping[str, str]) -> Message:
+    """Return a delivery that is a GET.
+
+    Args:
+        order: whose status it tells.
+        url: its callback_url, checked before.
+        values: what is told, in the order in which it stands in the query.
+    """
+    query = "&".join(f"{name}={quote(value, safe=_LEFT_ALONE)}" for name, value in values.items())
     return Message(
         status=order.status.value,
         method="GET",
-        url=_with_query(order.callback_url, query),
-        host=host_of(order.callback_url),
+        url=_with_query(url, query),
+        host=host_of(url),
     )
 
 

@@ -26,6 +26,7 @@ KEY: Final = "APIKEY"  # stands for the reseller's key, which is told once and n
 KINDS: Final = ("text", "otomax", "report", "program")
 
 _NONE: Final = MappingProxyType[str, str]({})
+_AT: Final = 1_680_405_885_000  # Unix milliseconds
 _SALDO: Final = 1_250_000
 _TRX_ID, _PRODUCT = "T1001", "S1_1187"
 _SN: Final = "Budi - 123456789(1234) . RefId: ML_1680405885_1234"
@@ -133,8 +134,10 @@ def _otomax(place: Place) -> Sheet:
     about = f"memberID={place.code.upper()}"
     trx = f"{place.url}/trx?{about}&product=[kodeproduk]&dest=[tujuan]&refID=[trxid]"
     notes = (
-        "sign = base64url tanpa = dari SHA-1 biner atas "
-        "OtomaX|memberID|product|dest|refID|pin|password.",
+        (
+            "sign = base64url tanpa = dari SHA-1 biner atas "
+            "OtomaX|memberID|product|dest|refID|pin|password."
+        ),
         "check=1 hanya menanyakan status, tidak pernah membeli. qty hanya boleh 1.",
         "ERROR tidak pernah final: ulangi dengan refID yang sama, jangan digagalkan.",
     )
@@ -195,11 +198,15 @@ def _program(place: Place) -> Sheet:
         samples=samples,
         callbacks=_callbacks(place, Dialect.JSON, "toss"),
         notes=(
-            "Callback: POST JSON dengan header x-signature, yaitu HMAC-SHA256 (hex) dari isi "
-            "mentah dengan kunci reseller ini.",
+            (
+                "Callback: POST JSON dengan header x-signature, yaitu HMAC-SHA256 (hex) dari isi "
+                "mentah dengan kunci reseller ini."
+            ),
             "trx_id yang sama di /v2/order menanyakan status, tidak dibeli lagi.",
-            "Jawaban error selain penolakan supplier tidak memutuskan apa-apa: cek status "
-            "dengan trx_id yang sama.",
+            (
+                "Jawaban error selain penolakan supplier tidak memutuskan apa-apa: cek status "
+                "dengan trx_id yang sama."
+            ),
         ),
     )
 
@@ -220,15 +227,14 @@ def sample(status: Status, dialect: Dialect = Dialect.TEXT) -> Order:
         product_price=1511,
         callback_url="https://panel.example/callback",
         named=True,
-        placed_at=1_680_405_885_000,
+        placed_at=_AT,
+        final_at=_AT if status.is_final else None,
         dialect=dialect,
     )
 
 
 def _text_samples() -> dict[str, str]:
-    samples = {
-        status.value: text.order_answer(sample(status), _SALDO) for status in Status
-    }
+    samples = {status.value: text.order_answer(sample(status), _SALDO) for status in Status}
     asked = parse_order_request(
         f"product_code={_PRODUCT}&user_id=123456789&server_id=1234&trx_id={_TRX_ID}"
     )
@@ -237,9 +243,7 @@ def _text_samples() -> dict[str, str]:
 
 
 def _native_samples() -> dict[str, str]:
-    samples = {
-        status.value: otomax.order_answer(sample(status), _SALDO) for status in Status
-    }
+    samples = {status.value: otomax.order_answer(sample(status), _SALDO) for status in Status}
     asked = parse_trx_request(
         f"memberID=TOKO&product={_PRODUCT}&dest=1234567891234&refID={_TRX_ID}"
     )

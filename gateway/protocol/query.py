@@ -27,12 +27,13 @@ class Query(msgspec.Struct, frozen=True, gc=False):
         return None if name in self.repeated else self.values.get(name) or None
 
 
-def parse_query(raw: str) -> Query:
+def parse_query(raw: str, *, any_case: bool = False) -> Query:
     """Read what stands behind the `?` of a request line.
 
     Args:
         raw: the characters as they came, non-ASCII bytes as surrogates (PEP 383). A raw `#` is an
             ordinary character: a request line has no fragment (RFC 9112, section 3.2).
+        any_case: names are read, and returned, in small letters, however they were written.
     """
     values: dict[str, str] = {}
     unreadable: set[str] = set()
@@ -42,6 +43,8 @@ def parse_query(raw: str) -> Query:
         name, value = _decode(name_raw), _decode(value_raw)
         if name is None or not pair:
             continue  # an unknown parameter, whatever it was
+        if any_case and name.isascii():  # the Kelvin sign is no k
+            name = name.lower()
         if name in values or name in unreadable:
             repeated.add(name)
         elif value is None:

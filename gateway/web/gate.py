@@ -1,4 +1,4 @@
-"""Who asks, and from where: the address behind trusted proxies, and the reseller behind a key."""
+"""Who asks, and from where: the address behind proxies, the reseller behind a key or a sign."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -6,12 +6,16 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from aiohttp import web
 
-from gateway.domain.errors import Code, Refused
+from gateway.domain.errors import Code, JournalUnavailable, Refused
 from gateway.domain.reseller import Reseller, in_networks
 from gateway.flow.directory import Directory
+from gateway.protocol.otomax import Credentials, are_genuine
 
 Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
+
+# What is compared for a member that does not exist, so that it takes as long; it lets nobody in.
+_NOBODYS = ("000000", "nobody's password")
 
 
 class Gate:
@@ -27,6 +31,11 @@ class Gate:
         self._directory = directory
         self.trusted_proxies = tuple(trusted_proxies)
 
+    def refuse_while_draining(self) -> None:
+        """Raise JournalUnavailable where this process takes nothing any more."""
+        if self.draining:
+            raise JournalUnavailable("the gateway is going down")
+
     def address(self, request: web.BaseRequest) -> Address | None:
         """Return the address that a request really comes from, or None where there is none."""
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
@@ -38,7 +47,23 @@ class Gate:
         Raises:
             Refused: the key is unknown, the address is not allowed, or the reseller is suspended.
         """
-        reseller = self._directory.by_key(apikey)
+        return self._permitted(request, self._directory.by_key(apikey))
+
+    def member(self, request: web.BaseRequest, shown: Credentials) -> Reseller:
+        """Return the reseller of OtomaX's own dialect who may be answered.
+
+        Raises:
+            Refused: as `reseller` does; who has no pin and password does not have that dialect.
+        """
+        reseller = self._directory.by_code(shown.code)
+        secrets = self._directory.pin_and_password(shown.code)
+        allow_pin = reseller is not None and reseller.allow_pin
+        are_right = are_genuine(shown, *(secrets or _NOBODYS), allow_pin=allow_pin)
+        is_member = are_right and secrets is not None
+        return self._permitted(request, reseller if is_member else None)
+
+    def _permitted(self, request: web.BaseRequest, reseller: Reseller | None) -> Reseller:
+        """Return who proved to be this reseller, where they may be answered."""
         if reseller is None:
             raise Refused(Code.API_KEY_NOT_FOUND)
         address = self.address(request)

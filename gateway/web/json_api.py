@@ -13,13 +13,11 @@ from http import HTTPStatus
 from aiohttp import web
 
 from gateway import metrics
-from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, JournalUnavailable, Refused, explain
 from gateway.domain.order import Dialect, Order, Status
 from gateway.domain.reseller import Reseller
 from gateway.flow.intake import Intake, Wish
 from gateway.flow.submission import Told
-from gateway.log import get_logger
 from gateway.protocol.fields import is_callback_url, is_identifier
 from gateway.protocol.json_api import (
     Answer,
@@ -34,8 +32,7 @@ from gateway.protocol.upstream import JsonAnswer
 from gateway.store import Store
 from gateway.web.body import NoBody, read_body
 from gateway.web.gate import Gate
-
-log = get_logger(__name__)
+from gateway.web.wire import log_answered
 
 _MADE_BYTES = 15  # 120 bits are beyond guessing, and 24 letters and digits
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Server": "otomax-gateway"}
@@ -100,15 +97,15 @@ class JsonDialect:
         except JournalUnavailable as error:
             answer, outcome = refusal(Code.BUSY), str(error)
         metrics.request(event, answer.status).inc()
-        _log(f"{event}.answered", reseller, order, outcome, began)
+        trx_id = None if order is None else order.trx_id
+        log_answered(f"{event}.answered", reseller, trx_id, outcome, began)
         answered = response(answer)
         if not is_read:
             answered.force_close()
         return answered
 
     def _who(self, request: web.Request) -> Reseller:
-        if self._gate.draining:
-            raise JournalUnavailable("the gateway is going down")
+        self._gate.refuse_while_draining()
         keys = request.headers.getall("Authorization", [])
         return self._gate.reseller(request, keys[0] if len(keys) == 1 else None)
 
@@ -187,17 +184,3 @@ def _answer(told: Told) -> Answer:
 def response(answer: Answer) -> web.Response:
     """Return an answer as it goes out."""
     return web.Response(body=answer.body, status=answer.status, headers=_HEADERS)
-
-
-def _log(
-    event: str, reseller: Reseller | None, order: Order | None, outcome: str, began: float
-) -> None:
-    """Log the one event of a request."""
-    log.info(
-        event,
-        reseller=None if reseller is None else reseller.code,
-        trx_id=None if order is None else order.trx_id,
-        upstream_trx_id=None if order is None else order.upstream_trx_id,
-        outcome=outcome,
-        ms=round((time.monotonic() - began) * MS_PER_S),
-    )

@@ -7,6 +7,7 @@ from aiohttp import web
 from gateway.web.callback import CallbackRoutes
 from gateway.web.json_api import JsonDialect
 from gateway.web.ops import Health
+from gateway.web.otomax import OtomaxDialect
 from gateway.web.text import TextDialect
 
 _JSON_PATHS = (
@@ -20,7 +21,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def public_app(
-    text: TextDialect, json_api: JsonDialect, callback: CallbackRoutes, health: Health
+    text: TextDialect,
+    json_api: JsonDialect,
+    native: OtomaxDialect,
+    callback: CallbackRoutes,
+    health: Health,
 ) -> web.Application:
     """Return what panels and the upstream reach. No route answers a HEAD: it must buy nothing."""
     app = web.Application()
@@ -34,6 +39,8 @@ def public_app(
             "/v1/otomax/user": text.user,
             "/v1/status/trx-id/{trx_id}": json_api.status_by_trx_id,
             "/v1/status/{invoice_number}": json_api.status_by_invoice,
+            "/trx": native.trx,
+            "/balance": native.balance,
             "/callback/{token}": callback.with_token,
             "/callback": callback.hint,
             "/healthz": health.healthz,
@@ -42,6 +49,8 @@ def public_app(
     )
     app.router.add_post("/v1/order", json_api.order_v1)
     app.router.add_post("/v2/order", json_api.order_v2)
+    app.router.add_post("/trx", native.trx)
+    app.router.add_post("/balance", native.balance)
     app.router.add_post("/callback/{token}", callback.signed_with_token)
     app.router.add_post("/callback", callback.signed)
     for path in _JSON_PATHS:  # an error in its own form; every other route has aiohttp's own line

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from aiohttp import web
 
 from gateway import metrics
-from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, JournalUnavailable, Refused, explain
 from gateway.domain.order import Dialect, Order
 from gateway.domain.reseller import Reseller
@@ -17,7 +16,6 @@ from gateway.flow.account import Account
 from gateway.flow.directory import Directory
 from gateway.flow.intake import Intake, Wish
 from gateway.flow.submission import Told
-from gateway.log import get_logger
 from gateway.protocol.fields import is_callback_url, is_identifier
 from gateway.protocol.query import parse_query
 from gateway.protocol.text import (
@@ -33,9 +31,7 @@ from gateway.protocol.text import (
 )
 from gateway.store import Store
 from gateway.web.gate import Gate
-from gateway.web.wire import line, raw_query
-
-log = get_logger(__name__)
+from gateway.web.wire import line, log_answered, raw_query
 
 _UNAVAILABLE = 503
 
@@ -91,11 +87,11 @@ class TextDialect:
             http_status = _UNAVAILABLE
             text, status = self._error(form, reseller, explain(Code.BUSY)), str(error)
         metrics.request("order", http_status).inc()
-        _log("order.answered", reseller, form.trx_id, status, began)
+        log_answered("order.answered", reseller, form.trx_id, status, began)
         return line(text, http_status)
 
     def _who(self, request: web.Request, form: OrderRequest) -> Reseller:
-        self._refuse_while_draining()
+        self._gate.refuse_while_draining()
         if form.malformed is not None:
             raise Refused(Code.INVALID_PARAMETER, form.malformed)
         return self._gate.reseller(request, form.apikey)
@@ -151,7 +147,7 @@ class TextDialect:
         reseller: Reseller | None = None
         http_status, note, text = 200, None, ""
         try:
-            self._refuse_while_draining()
+            self._gate.refuse_while_draining()
             reseller = self._gate.reseller(request, _apikey(request))
             order = await self._find(reseller, asked_id)
             saldo = self._directory.saldo(reseller.code)
@@ -164,7 +160,7 @@ class TextDialect:
             saldo = None if reseller is None else self._directory.saldo(reseller.code)
             text = error_status_answer(asked_id, note, saldo)
         metrics.request("status", http_status).inc()
-        _log("status.answered", reseller, asked_id, note or "found", began)
+        log_answered("status.answered", reseller, asked_id, note or "found", began)
         return line(text, http_status)
 
     async def _find(self, reseller: Reseller, asked_id: str) -> Order:
@@ -184,7 +180,7 @@ class TextDialect:
         reseller: Reseller | None = None
         http_status, outcome = 200, "found"
         try:
-            self._refuse_while_draining()
+            self._gate.refuse_while_draining()
             reseller = self._gate.reseller(request, _apikey(request))
             text = await self._account.line(reseller)
         except Refused as refused:
@@ -193,12 +189,8 @@ class TextDialect:
             http_status, outcome = _UNAVAILABLE, str(error)
             text = error_user_answer(explain(Code.BUSY))
         metrics.request("user", http_status).inc()
-        _log("user.answered", reseller, None, outcome, began)
+        log_answered("user.answered", reseller, None, outcome, began)
         return line(text, http_status)
-
-    def _refuse_while_draining(self) -> None:
-        if self._gate.draining:
-            raise JournalUnavailable("the gateway is going down")
 
 
 def _apikey(request: web.Request) -> str | None:
@@ -211,19 +203,3 @@ def _apikey(request: web.Request) -> str | None:
     if "apikey" in query.repeated:
         raise Refused(Code.INVALID_PARAMETER, "Parameter apikey tertulis dua kali.")
     return query.get("apikey")
-
-
-def _log(
-    event: str, reseller: Reseller | None, trx_id: str | None, outcome: str, began: float
-) -> None:
-    """Log the one event of a request."""
-    code = None if reseller is None else reseller.code
-    known = code is not None and trx_id is not None
-    log.info(
-        event,
-        reseller=code,
-        trx_id=trx_id if trx_id is None or is_identifier(trx_id) else "-",
-        upstream_trx_id=f"{code}-{trx_id}" if known else None,
-        outcome=outcome,
-        ms=round((time.monotonic() - began) * MS_PER_S),
-    )

@@ -1,5 +1,6 @@
-"""What every handler needs of HTTP: the query as it came, and an answer of one line."""
+"""What every handler needs of HTTP: the query as it came, an answer of one line, and its event."""
 
+import time
 from functools import cache
 from http import HTTPStatus
 
@@ -7,6 +8,13 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import HttpVersion11
+
+from gateway.domain.backoff import MS_PER_S
+from gateway.domain.reseller import Reseller
+from gateway.log import get_logger
+from gateway.protocol.fields import is_identifier
+
+log = get_logger(__name__)
 
 _TEXT = "text/plain; charset=utf-8"
 _HEADERS = {"Content-Type": _TEXT, "Server": "otomax-gateway"}
@@ -75,3 +83,27 @@ def _begin(status: int) -> str:
 def line(text: str, status: int = 200) -> web.Response:
     """Return one line of text, `text/plain; charset=utf-8`."""
     return Line(text, status)
+
+
+def log_answered(
+    event: str, reseller: Reseller | None, trx_id: str | None, outcome: str, began: float
+) -> None:
+    """Log the one event of a request.
+
+    Args:
+        event: what was answered, `noun.verb_past`.
+        reseller: who asked, once that is proven.
+        trx_id: the id that was asked for, as it came.
+        outcome: the order's status, or why there is none.
+        began: when the request came, in `time.monotonic`.
+    """
+    code = None if reseller is None else reseller.code
+    known = code is not None and trx_id is not None
+    log.info(
+        event,
+        reseller=code,
+        trx_id=trx_id if trx_id is None or is_identifier(trx_id) else "-",
+        upstream_trx_id=f"{code}-{trx_id}" if known else None,
+        outcome=outcome,
+        ms=round((time.monotonic() - began) * MS_PER_S),
+    )

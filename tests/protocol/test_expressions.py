@@ -1,4 +1,4 @@
-"""The expressions of the sheets, over whatever our own lines may hold: each finds its own alone."""
+"""The expressions of the sheets over whatever our lines may hold: each finds its own alone."""
 
 import re
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def test_no_hostile_name_fools_one(form: str, status: Status) -> None:
     names = hostile_names()
     assert len(names) == COUNT == 500
     for number, name in enumerate(names):
-        note = plain(f"{name} - 1(2) . RefId: ML_1" if number % 2 else name)
+        note = plain(f"{name} - 1(2) . RefId: ML_1" if number % 2 else name) or "x"
         check(form, replace(sample(status), note=note), SALDI[number % len(SALDI)])
 
 
@@ -91,14 +91,12 @@ def test_no_hostile_destination_fools_one(form: str, status: Status) -> None:
 def test_what_decides_nothing_is_read_as_that(code: Code) -> None:
     note = explain(code)
     for dest in ("123", *filter(is_destination, hostile_names())):
-        asked = replace(
-            parse_order_request("product_code=S1&user_id=1&trx_id=T1"), user_id=dest
-        )
+        asked = replace(parse_order_request("product_code=S1&user_id=1&trx_id=T1"), user_id=dest)
         for saldo in SALDI:
             line = text.error_answer(asked, note, saldo)
             assert found(TEXT, line) == ["ulang"], line
         asked_natively = replace(
-            otomax.parse_trx_request("memberID=TOKO&product=S1&dest=1&refID=T1"), dest=dest
+            otomax.parse_trx_request("memberID=TOKO&product=S1&dest=1&refID=T1"), user_id=dest
         )
         line = otomax.error_answer(asked_natively, note)
         assert found(NATIVE, line) == ["ulang"], line

@@ -36,7 +36,7 @@ _PIECES = (
     "\r\n",
     "\x00",
     "\t",
-    "ſ",
+    "\u017f",
     "ß",
     "K",
     "玩家",
@@ -53,9 +53,9 @@ _DISGUISES = (
     str.lower,
     str.title,
     str.swapcase,
-    lambda text: text.replace("S", "ſ"),
+    lambda text: text.replace("S", "\u017f"),
     lambda text: text.replace("SS", "ß"),
-    lambda text: "\u200b".join(text),
+    "\u200b".join,
     lambda text: text.replace(" ", "\u00a0"),
     lambda text: text * 2,
     lambda text: f"x{text}x",
@@ -69,5 +69,7 @@ def hostile_names() -> list[str]:
     names: dict[str, None] = {}
     while len(names) < COUNT:
         pieces = (chance.choice(_PIECES) for _ in range(chance.randint(1, 3)))
-        names[chance.choice(("", " ")).join(chance.choice(_DISGUISES)(one) for one in pieces)] = None
+        names[chance.choice(("", " ")).join(chance.choice(_DISGUISES)(one) for one in pieces)] = (
+            None
+        )
     return list(names)
