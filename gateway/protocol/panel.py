@@ -5,8 +5,6 @@ expressions are those of `protocol.expressions`, so a sheet can not promise what
 who prints it, and how it looks, is decided elsewhere.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -25,9 +23,17 @@ from gateway.protocol.text import parse_order_request
 KEY: Final = "APIKEY"  # stands for the reseller's key, which is told once and never again
 KINDS: Final = ("text", "otomax", "report", "program")
 
-_NONE: Final = MappingProxyType[str, str]({})
 _AT: Final = 1_680_405_885_000  # Unix milliseconds
 _SALDO: Final = 1_250_000
+# The upstream's own object, from its document ("Get invoice detail by trx_id").
+_INVOICE: Final = (
+    '{"invoice_number":"APIKUY_ML_1680405885_1234","trx_id":"toko-T1001",'
+    '"response_note":"Budi - 123456789(1234) . RefId: ML_1680405885_1234",'
+    '"category":{"title":"Mobile Legends","subtitle":null,"type":"game"},'
+    '"product":{"name":"5 (5+0) Diamonds","code":"S1_1187","price":1511},'
+    '"user_input":{"user_id":"123456789","server_id":"1234","nickname":"Budi"},'
+    '"amount":1511,"status":"SUCCESS","voucher":null,"created_at":"2023-04-02T03:24:45.000Z"}'
+)
 _TRX_ID, _PRODUCT = "T1001", "S1_1187"
 _SN: Final = "Budi - 123456789(1234) . RefId: ML_1680405885_1234"
 # What a reseller reads behind each status word; the upstream's own form, from its document.
@@ -80,10 +86,10 @@ class Sheet(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     title: str
-    settings: Mapping[str, str]
-    samples: Mapping[str, str]
-    callbacks: Mapping[str, str]
-    expressions: Mapping[str, str] = _NONE
+    settings: dict[str, str]
+    samples: dict[str, str]
+    callbacks: dict[str, str]
+    expressions: dict[str, str] = {}
     notes: tuple[str, ...] = ()
 
 
@@ -155,7 +161,7 @@ def _otomax(place: Place) -> Sheet:
         },
         samples=_native_samples(),
         callbacks=_callbacks(place, Dialect.OTOMAX, "otomax"),
-        expressions=NATIVE,
+        expressions=dict(NATIVE),
         notes=notes if place.native else (unset, *notes),
     )
 
@@ -230,6 +236,7 @@ def sample(status: Status, dialect: Dialect = Dialect.TEXT) -> Order:
         placed_at=_AT,
         final_at=_AT if status.is_final else None,
         dialect=dialect,
+        invoice=_INVOICE if dialect is Dialect.JSON else None,
     )
 
 

@@ -105,3 +105,11 @@ def test_what_decides_nothing_is_read_as_that(code: Code) -> None:
 def test_a_saldo_is_read_where_it_is_asked_for() -> None:
     assert group(TEXT_USER, "TopupKuy. a@b.id. plan Platinum Member. balance 1234344") == "1234344"
     assert group(NATIVE["saldo"], otomax.render_balance(1234344)) == "1234344"
+
+
+@pytest.mark.parametrize("expressions", [TEXT, NATIVE, {"saldo": TEXT_USER}])
+def test_none_loses_anything_when_it_is_copied(expressions: Mapping[str, str]) -> None:
+    for expression in expressions.values():
+        assert expression == expression.strip()
+        assert expression.isascii()
+        assert "(?P" not in expression  # PCRE and .NET name groups in other ways
