@@ -3,8 +3,8 @@ r"""The regular expressions that a panel reads our lines by: data, and the same 
 Written in what Python, PCRE and .NET understand alike. Each finds its own status and no other,
 whatever a player calls himself: in the text dialect no destination holds a comma, so the first one
 stands before the status; in OtomaX's own dialect the words SUKSES, GAGAL and Saldo stand nowhere
-but in their place (rule 6 of contract §4). The first group is what is wanted. None begins or ends with a space, for
-who copies one from a sheet loses that.
+but in their place (rule 6 of contract §4). The first group is what is wanted. None begins or ends
+with a space, for who copies one from a sheet loses that.
 """
 
 from types import MappingProxyType
