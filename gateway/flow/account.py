@@ -29,7 +29,7 @@ class Account:
         self._directory = directory
         self.timeout_s = timeout_s
         self._tasks = Tasks()
-        self._asking: dict[str, asyncio.Task[str]] = {}
+        self._asking: dict[str, asyncio.Task[tuple[str, int]]] = {}
 
     async def line(self, reseller: Reseller) -> str:
         """Return the upstream's user line for this reseller's key.
@@ -38,6 +38,13 @@ class Account:
             Refused: the upstream did not give it; says why.
             JournalUnavailable: the saldo could not be written down.
         """
+        return (await self._answer(reseller))[0]
+
+    async def saldo(self, reseller: Reseller) -> int:
+        """Return the balance in that line, Rupiah; raises what `line` raises."""
+        return (await self._answer(reseller))[1]
+
+    async def _answer(self, reseller: Reseller) -> tuple[str, int]:
         asking = self._asking.get(reseller.code)
         if asking is None:
             if len(self._asking) >= MAX_ASKING:
@@ -51,7 +58,7 @@ class Account:
         except TimeoutError:
             raise Refused(Code.UPSTREAM_UNREACHABLE, _UNREACHABLE) from None
 
-    async def _ask(self, reseller: Reseller) -> str:
+    async def _ask(self, reseller: Reseller) -> tuple[str, int]:
         key = self._directory.upstream_key(reseller.account)
         if key is None or reseller.account is None:
             raise Refused(Code.RESELLER_SUSPENDED)
@@ -65,7 +72,7 @@ class Account:
         line, saldo = answer
         self._directory.saw_saldo(reseller.account, saldo)
         await self._store.see_saldo(reseller.account, saldo)
-        return line
+        return line, saldo
 
     async def finish(self, within_s: float) -> None:
         """Wait for calls that are under way, at most this many seconds."""

@@ -27,7 +27,6 @@ from gateway.protocol.otomax import (
     parse_trx_request,
     render_balance,
 )
-from gateway.protocol.text import parse_user
 from gateway.store import Store
 from gateway.web.body import NoBody, read_body
 from gateway.web.gate import Gate
@@ -132,7 +131,7 @@ class OtomaxDialect:
         http_status, outcome = 200, "found"
         try:
             reseller = self._who(request, form.credentials, form.malformed)
-            text = render_balance(await self._saldo(reseller))
+            text = render_balance(await self._account.saldo(reseller))
         except Refused as refused:
             text, outcome = error_balance_answer(refused.note), refused.note
         except JournalUnavailable as error:
@@ -141,12 +140,6 @@ class OtomaxDialect:
         metrics.request("balance", http_status).inc()
         log_answered("balance.answered", reseller, None, outcome, began)
         return _said(text, http_status, form.malformed)
-
-    async def _saldo(self, reseller: Reseller) -> int:
-        saldo = parse_user(await self._account.line(reseller))
-        if saldo is None:
-            raise Refused(Code.SERVER_ERROR)
-        return saldo
 
 
 def _said(text: str, http_status: int, malformed: str | None) -> web.Response:

@@ -236,6 +236,20 @@ async def test_two_members_may_use_the_same_ref_id(house: House, upstream: FakeU
     assert [asked.trx_id for asked in upstream.orders] == ["toko-T1", "kios-T1"]
 
 
+async def test_after_a_restart_the_same_pin_signs_and_the_same_ref_id_is_the_same_order(
+    open_house: OpenHouse, house: House, upstream: FakeUpstream
+) -> None:
+    upstream.order = says(PENDING)
+    await native(house)
+    await house.stop()
+    again = await open_house(upstream.url, recheck={"schedule_s": [3600]})
+    again.keys |= house.keys
+    upstream.look_up = invoice("SUCCESS", SN)
+    assert await native(again, post=True) == f"{HEAD} SUKSES. SN: {SN}. Saldo 12345"
+    assert ", status SUCCESS. " in await again.order()
+    assert len(upstream.orders) == 1
+
+
 # -- what is wrong with an order is journaled before it is said
 
 
