@@ -21,10 +21,12 @@ _FILE_KEYS: Final = {
     "callback_host": list,
     "allow_ip": list,
     "delivery": str,
+    "max_price": int,
     "suspended": bool,
 }
 _WANTED: Final = {
     str: "text in quotes",
+    int: "a whole number",
     list: 'a list such as ["203.0.113.7"]',
     bool: "true or false",
 }
@@ -80,6 +82,12 @@ def _values(function: Callable[..., None]) -> Callable[..., None]:
             "--delivery",
             type=click.Choice(["toss"]),
             help="The form of deliveries.  [default: toss]",
+        ),
+        click.option(
+            "--max-price",
+            metavar="RUPIAH",
+            type=click.IntRange(min=0),
+            help="The most that one order may cost, by the upstream's list; 0: any price.",
         ),
     ]
     for option in reversed(options):
@@ -200,7 +208,8 @@ def set_(code: str, config: Path | None, *, as_json: bool, **values: Any) -> Non
     """Change a reseller; what is not given stays.
 
     A list is replaced, not added to: give every --allow-ip and --callback-host, the old ones too.
-    An empty one ("") lifts the restriction, an empty --callback-url "" removes the address.
+    An empty one ("") lifts the restriction, an empty --callback-url "" removes the address,
+    --max-price 0 the ceiling.
     """
     given = _given(values)
     if not given:
@@ -311,7 +320,8 @@ def _table_of(file: Path, number: int, table: dict[str, Any]) -> dict[str, Any]:
             fail(f"{file}: reseller {number}: there is no key {written}", 2)
         items = value if isinstance(value, list) else []
         wrong_item = any(not isinstance(item, str) for item in items)
-        if not isinstance(value, kind) or value == "-" or wrong_item:
+        wrong_kind = not isinstance(value, kind) or (kind is int and isinstance(value, bool))
+        if wrong_kind or value == "-" or wrong_item:
             fail(f"{file}: reseller {number}: {written}: wanted {_WANTED[kind]}", 2)
         values[_PLURALS.get(name, name)] = value
     if "code" not in values:

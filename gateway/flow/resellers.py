@@ -28,7 +28,9 @@ _UNSET: dict[str, Any] = {
     "callback_hosts": (),
     "allow_ips": (),
     "delivery": "toss",
+    "max_price": None,
 }
+_MAX_PRICE = 10**15  # Rupiah; beyond it is no price, as in the dialects
 
 
 class Resellers:
@@ -102,6 +104,8 @@ class Resellers:
             values["allow_ips"] = tuple(values["allow_ips"])
         if "callback_url" in values:
             values["callback_url"] = values["callback_url"] or None
+        if "max_price" in values:
+            values["max_price"] = values["max_price"] or None  # 0 takes the ceiling away
         changed = replace(row, **values)
         _check(changed)
         return changed
@@ -168,6 +172,7 @@ class Resellers:
             "callback_hosts": list(row.callback_hosts),
             "allow_ips": list(row.allow_ips),
             "delivery": row.delivery,
+            "max_price": row.max_price,
             "saldo": None if account is None else account.saldo,
             "created_at": when(row.created_at),
         }
@@ -244,6 +249,11 @@ def _check(row: ResellerRow) -> None:
             raise NotDone(f"{row.code}: callback_host: wanted a bare host name, got {host!r}")
     if row.delivery not in DELIVERIES:
         raise NotDone(f"{row.code}: delivery: wanted one of {', '.join(DELIVERIES)}")
+    if row.max_price is not None and not 0 < row.max_price < _MAX_PRICE:
+        raise NotDone(
+            f"{row.code}: max_price: wanted whole Rupiah from 1 to {_MAX_PRICE - 1}, or 0 for no "
+            f"ceiling, got {row.max_price}"
+        )
     try:
         parse_networks(row.allow_ips)
     except ValueError:

@@ -6,6 +6,8 @@ from aiohttp import web
 
 from gateway.web.callback import CallbackRoutes
 from gateway.web.json_api import JsonDialect
+from gateway.web.json_catalog import JsonCatalog
+from gateway.web.json_door import wrong_method
 from gateway.web.ops import Health
 from gateway.web.text import TextDialect
 
@@ -14,13 +16,21 @@ _JSON_PATHS = (
     "/v2/order",
     "/v1/status/trx-id/{trx_id}",
     "/v1/status/{invoice_number}",
+    "/v1/user",
+    "/v1/products",
+    "/v1/category",
+    "/v1/product",
 )
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def public_app(
-    text: TextDialect, json_api: JsonDialect, callback: CallbackRoutes, health: Health
+    text: TextDialect,
+    json_api: JsonDialect,
+    json_catalog: JsonCatalog,
+    callback: CallbackRoutes,
+    health: Health,
 ) -> web.Application:
     """Return what panels and the upstream reach. No route answers a HEAD: it must buy nothing."""
     app = web.Application()
@@ -34,6 +44,10 @@ def public_app(
             "/v1/otomax/user": text.user,
             "/v1/status/trx-id/{trx_id}": json_api.status_by_trx_id,
             "/v1/status/{invoice_number}": json_api.status_by_invoice,
+            "/v1/user": json_catalog.user,
+            "/v1/products": json_catalog.products,
+            "/v1/category": json_catalog.category,
+            "/v1/product": json_catalog.product,
             "/callback/{token}": callback.with_token,
             "/callback": callback.hint,
             "/healthz": health.healthz,
@@ -42,10 +56,11 @@ def public_app(
     )
     app.router.add_post("/v1/order", json_api.order_v1)
     app.router.add_post("/v2/order", json_api.order_v2)
+    app.router.add_post("/v1/products", json_catalog.products)
     app.router.add_post("/callback/{token}", callback.signed_with_token)
     app.router.add_post("/callback", callback.signed)
     for path in _JSON_PATHS:  # an error in its own form; every other route has aiohttp's own line
-        app.router.add_route("*", path, json_api.wrong_method)
+        app.router.add_route("*", path, wrong_method)
     return app
 
 

@@ -1,7 +1,7 @@
 """A reseller's panel as far as deliveries go: a server that remembers what it was told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl
 
@@ -15,6 +15,8 @@ class Panel:
         self.url = ""
         self.targets: list[str] = []
         self.methods: list[str] = []
+        self.bodies: list[bytes] = []
+        self.headers: list[Mapping[str, str]] = []
         self.times: list[float] = []
         self.now = 0
         self.at_once = 0
@@ -35,6 +37,8 @@ class Panel:
     async def _take(self, request: web.BaseRequest) -> web.StreamResponse:
         self.targets.append(request.raw_path)
         self.methods.append(request.method)
+        self.bodies.append(await request.read())
+        self.headers.append(request.headers)
         self.times.append(asyncio.get_running_loop().time())
         self.now += 1
         self.at_once = max(self.at_once, self.now)

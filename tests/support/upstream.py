@@ -9,11 +9,13 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
 ORDER = "/v3/otomax/order"
+JSON_ORDER = "/v2/order"
 LOOK_UP = "/v1/status/trx-id/"
 USER = "/v1/otomax/user"
 
@@ -26,12 +28,20 @@ class Asked:
     query: dict[str, str]
     headers: Mapping[str, str]
     request: web.BaseRequest
+    body: bytes = b""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The JSON of its body."""
+        fields: dict[str, Any] = json.loads(self.body) if self.body else {}
+        return fields
 
     @property
     def trx_id(self) -> str:
         """The upstream_trx_id that it names."""
         path = self.target.partition("?")[0]
-        return self.query.get("trx_id") or unquote(path.removeprefix(LOOK_UP))
+        named: str | None = self.query.get("trx_id") or self.fields.get("trx_id")
+        return named or unquote(path.removeprefix(LOOK_UP))
 
     @property
     def token(self) -> str:
@@ -51,10 +61,17 @@ class FakeUpstream:
         self.order: Answerer = says(
             "R#{trx_id} {product_code}.{user_id}, status PENDING. RefId : ML_1 . Sisa saldo 12345"
         )
+        self.json_order: Answerer = invoice("PENDING", "RefId : ML_1", http=201)
         self.look_up: Answerer = refuses("INVOICE_NOT_FOUND")
         self.user: Answerer = refuses("SERVER_ERROR", 500)
+        # The JSON routes that only read, by their path.
+        self.lists: dict[str, Answerer] = {}
         self.now = 0
         self.at_once = 0
+
+    def listed(self, path: str) -> list[Asked]:
+        """What was asked of one of `lists`."""
+        return [asked for asked in self.asked if asked.target.partition("?")[0] == path]
 
     def _of(self, path: str) -> list[Asked]:
         return [asked for asked in self.asked if asked.target.startswith(path)]
@@ -62,6 +79,10 @@ class FakeUpstream:
     @property
     def orders(self) -> list[Asked]:
         return self._of(ORDER)
+
+    @property
+    def json_orders(self) -> list[Asked]:
+        return self._of(JSON_ORDER)
 
     @property
     def look_ups(self) -> list[Asked]:
@@ -72,14 +93,23 @@ class FakeUpstream:
         return self._of(USER)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        asked = Asked(request.raw_path, dict(request.query), request.headers, request)
+        body = await request.read()
+        asked = Asked(request.raw_path, dict(request.query), request.headers, request, body)
         self.asked.append(asked)
         self.now += 1
         self.at_once = max(self.at_once, self.now)
         try:
-            for path, answer in ((ORDER, self.order), (LOOK_UP, self.look_up), (USER, self.user)):
+            for path, answer in (
+                (ORDER, self.order),
+                (JSON_ORDER, self.json_order),
+                (LOOK_UP, self.look_up),
+                (USER, self.user),
+            ):
                 if asked.target.startswith(path):
                     return await answer(asked)
+            listed = self.lists.get(asked.target.partition("?")[0])
+            if listed is not None:
+                return await listed(asked)
             return web.Response(status=404, text="no such route")
         finally:
             self.now -= 1
@@ -134,8 +164,33 @@ def refuses(code: str, status: int = 404, error: str = "Not Found") -> Answerer:
     return responds(body, status, "application/json; charset=utf-8")
 
 
-def invoice(status: str, note: str = "", **more: object) -> Answerer:
-    """Answer a look-up with an invoice of the order that is asked for; `more` wins."""
+def answers(data: object, **more: object) -> Answerer:
+    """Answer with the document's body around these data; `more` wins."""
+    body = {"statusCode": 200, "message": "success", "data": data, **more}
+    return responds(json.dumps(body, indent=4), 200, "application/json; charset=utf-8")
+
+
+def prices(**price_of: object) -> Answerer:
+    """Answer with a list of products, each with its price."""
+    return answers([product(code, price) for code, price in price_of.items()])
+
+
+def product(code: str, price: object) -> dict[str, object]:
+    """One product, as the document shows it."""
+    return {
+        "product_id": f"id-of-{code}",
+        "product_name": "86 Diamonds",
+        "product_code": code,
+        "product_price": price,
+        "is_active": True,
+        "category_type": "game",
+        "category_title": "Mobile Legends",
+        "category_subtitle": None,
+    }
+
+
+def invoice(status: str, note: str = "", *, http: int = 200, **more: object) -> Answerer:
+    """Answer with an invoice of the order that is asked for, or ordered; `more` wins."""
 
     async def answer(asked: Asked) -> web.StreamResponse:
         data: dict[str, object] = {
@@ -151,7 +206,7 @@ def invoice(status: str, note: str = "", **more: object) -> Answerer:
             "created_at": "2023-03-22T23:38:05.000Z",
         }
         return web.json_response(
-            {"statusCode": 200, "message": "success", "data": {**data, **more}}
+            {"statusCode": 200, "message": "success", "data": {**data, **more}}, status=http
         )
 
     return answer
