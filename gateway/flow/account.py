@@ -35,7 +35,7 @@ class Account:
         self._directory = directory
         self.timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
-        self._lines: Shared[str, str] = Shared()
+        self._lines: Shared[str, tuple[str, int]] = Shared()
         self._users: Shared[str, Answer] = Shared()
 
     async def line(self, reseller: Reseller) -> str:
@@ -45,7 +45,11 @@ class Account:
             Refused: the upstream did not give it; says why.
             JournalUnavailable: the saldo could not be written down.
         """
-        return await self._shared(self._lines, reseller, self._ask_line)
+        return (await self._shared(self._lines, reseller, self._ask_line))[0]
+
+    async def saldo(self, reseller: Reseller) -> int:
+        """Return the balance in that line, Rupiah; raises what `line` raises."""
+        return (await self._shared(self._lines, reseller, self._ask_line))[1]
 
     async def user(self, reseller: Reseller) -> Answer:
         """Return the upstream's answer to `/v1/user` for this reseller's key, byte for byte.
@@ -76,13 +80,12 @@ class Account:
         except TimeoutError:
             raise Refused(Code.UPSTREAM_UNREACHABLE, _UNREACHABLE) from None
 
-    async def _ask_line(self, account: str, key: str) -> str:
+    async def _ask_line(self, account: str, key: str) -> tuple[str, int]:
         answer = read_user_reply(await self._reply(Call("GET", user_path(key)), key))
         if isinstance(answer, Code):
             raise Refused(answer)
-        line, saldo = answer
-        await self._see(account, saldo)
-        return line
+        await self._see(account, answer[1])
+        return answer
 
     async def _ask_user(self, account: str, key: str) -> Answer:
         heard = read_reply(await self._reply(USER.call(key), key), USER)

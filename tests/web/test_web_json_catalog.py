@@ -468,6 +468,9 @@ async def test_equal_users_share_one_call_and_the_line_has_its_own(
     assert {answer.status for answer in await asyncio.gather(*asking)} == {200}
     assert set(await asyncio.gather(*lines)) == {"Budi. b@toko.id. plan GOLD. balance 123123"}
     assert len(listing.asked) == 2
+    reseller = house.gateway.directory.by_code("toko")
+    assert reseller is not None
+    assert await house.gateway.account.saldo(reseller) == 123123
 
 
 async def test_both_forms_of_the_user_count_together(
