@@ -18,12 +18,14 @@ from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Rules
 from gateway.domain.schedule import WATCH_S
 from gateway.flow.account import Account
+from gateway.flow.catalog import Catalog
 from gateway.flow.desk import Desk
 from gateway.flow.directory import Directory
 from gateway.flow.housekeeping import Housekeeper
 from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Bounds, Intake
 from gateway.flow.orders import Orders
+from gateway.flow.price import PriceGuard
 from gateway.flow.recheck import Recheck
 from gateway.flow.relay import Relay
 from gateway.flow.resellers import Resellers
@@ -39,10 +41,11 @@ from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
 from gateway.web.gate import Gate
 from gateway.web.json_api import JsonDialect
+from gateway.web.json_catalog import JsonCatalog
 from gateway.web.listener import Listener, url_of
 from gateway.web.ops import Health
 from gateway.web.otomax import OtomaxDialect
-from gateway.web.routes import admin_app, public_app
+from gateway.web.routes import Dialects, admin_app, public_app
 from gateway.web.text import TextDialect
 
 log = get_logger(__name__)
@@ -176,6 +179,7 @@ class Gateway:
             sign=self.directory.sign,
         )
         self.settlement.listen(recheck=self.recheck.bell.ring, relay=self.relay.wake)
+        self._build_catalog(settings, clock)
         self.intake = Intake(
             store,
             self.settlement,
@@ -183,6 +187,7 @@ class Gateway:
             self.recheck,
             clock,
             bounds=bounds_of(settings),
+            price_guard=self.price_guard,
         )
         self.inbox = Inbox(store, self.settlement, self.submission, self.directory, clock)
         self.inbox.listen(self.recheck.take_news)
@@ -207,6 +212,16 @@ class Gateway:
 
         self.housekeeper = Housekeeper(store, clock)
 
+    def _build_catalog(self, settings: Settings, clock: SteadyClock) -> None:
+        self.catalog = Catalog(
+            self._upstream,
+            self.directory,
+            clock,
+            ttl_s=settings.catalog.ttl_s,
+            timeout_s=settings.server.reply_timeout_s,
+        )
+        self.price_guard = PriceGuard(self.catalog, settings.catalog.unknown_price)
+
     def _wake(self) -> None:
         for worker in (self.recheck, self.relay, self.inbox):
             worker.bell.ring()
@@ -223,14 +238,16 @@ class Gateway:
             store,
             own=_own_addresses(settings),
         )
-        json_api = JsonDialect(self.gate, self.intake, store, own=_own_addresses(settings))
-        native = OtomaxDialect(self.gate, self.intake, self.account, self.directory, store)
+        dialects = Dialects(
+            text=text,
+            json_api=JsonDialect(self.gate, self.intake, store, own=_own_addresses(settings)),
+            json_catalog=JsonCatalog(self.gate, self.account, self.catalog),
+            otomax=OtomaxDialect(self.gate, self.intake, self.account, self.directory, store),
+        )
         self._callback = CallbackRoutes(
             self.gate, self.inbox, journal.vault, settings.upstream.callback_ips
         )
-        self.public = Listener(
-            public_app(text, json_api, native, self._callback, health), *server.address
-        )
+        self.public = Listener(public_app(dialects, self._callback, health), *server.address)
         self.admin = Listener(admin_app(health), *admin.address)
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, one_name(path))
@@ -298,6 +315,9 @@ class Gateway:
         self.settlement.tell_schedule_s = settings.delivery.schedule_s
         self.intake.bounds = bounds_of(settings)
         self.account.timeout_s = settings.server.reply_timeout_s
+        self.catalog.timeout_s = settings.server.reply_timeout_s
+        self.catalog.ttl_s = settings.catalog.ttl_s
+        self.price_guard.unknown = settings.catalog.unknown_price
         self.relay.schedule_s = settings.delivery.schedule_s
         self.relay.per_host = settings.delivery.per_host
         self.timekeeper.furthest_s = _furthest_s(settings)
@@ -350,8 +370,9 @@ class Gateway:
             self.relay.finish(_LAST_WORDS_S),
             self._close_desk(),
         )
-        # The last, for an order or a command on its way may have begun a look-up.
-        await self.recheck.finish(max(0.0, until - loop.time()))
+        # The last, for an order or a command on its way may have begun one of these.
+        left_s = max(0.0, until - loop.time())
+        await asyncio.gather(self.recheck.finish(left_s), self.catalog.finish(left_s))
 
     async def _close_desk(self) -> None:
         """Take no more commands; one that comes now waits for the journal to be free."""
@@ -379,6 +400,8 @@ _LIVE = frozenset(
         "delivery.per_host",
         "limits.orders_per_s",
         "limits.max_open_orders",
+        "catalog.ttl_s",
+        "catalog.unknown_price",
         "log.format",
         "log.level",
     }

@@ -25,10 +25,12 @@ _FILE_KEYS: Final = {
     "pin": str,
     "password": str,
     "allow_pin": bool,
+    "max_price": int,
     "suspended": bool,
 }
 _WANTED: Final = {
     str: "text in quotes",
+    int: "a whole number",
     list: 'a list such as ["203.0.113.7"]',
     bool: "true or false",
 }
@@ -99,6 +101,12 @@ def _values(function: Callable[..., None]) -> Callable[..., None]:
             "--allow-pin/--no-allow-pin",
             default=None,
             help="Whether requests may show pin and password in place of a sign.  [default: no]",
+        ),
+        click.option(
+            "--max-price",
+            metavar="RUPIAH",
+            type=click.IntRange(min=0),
+            help="The most that one order may cost, by the upstream's list; 0: any price.",
         ),
     ]
     for option in reversed(options):
@@ -222,7 +230,7 @@ def set_(code: str, config: Path | None, *, as_json: bool, **values: Any) -> Non
 
     A list is replaced, not added to: give every --allow-ip and --callback-host, the old ones too.
     An empty one ("") lifts the restriction, an empty --callback-url "" removes the address, an
-    empty --pin "" with an empty --password "" OtomaX's own protocol.
+    empty --pin "" with an empty --password "" OtomaX's own protocol, --max-price 0 the ceiling.
     """
     given = _given(values)
     if not given:
@@ -334,7 +342,8 @@ def _table_of(file: Path, number: int, table: dict[str, Any]) -> dict[str, Any]:
             fail(f"{file}: reseller {number}: there is no key {written}", 2)
         items = value if isinstance(value, list) else []
         wrong_item = any(not isinstance(item, str) for item in items)
-        if not isinstance(value, kind) or value == "-" or wrong_item:
+        wrong_kind = not isinstance(value, kind) or (kind is int and isinstance(value, bool))
+        if wrong_kind or value == "-" or wrong_item:
             fail(f"{file}: reseller {number}: {written}: wanted {_WANTED[kind]}", 2)
         values[_PLURALS.get(name, name)] = value
     if "code" not in values:

@@ -88,7 +88,7 @@ class UpstreamClient:
                 self._connector, self._place, connect_s=self._connect_s, total_s=self._timeout_s
             ) as exchange:
                 head = await exchange.send(request, limit=MAX_BODY_BYTES)
-                return await _read(head, secrets)
+                return await _read(head, secrets, call.limit_bytes)
         except aiohttp.ConnectionTimeoutError:
             raise Unsent("no connection in time") from None
         except aiohttp.ClientConnectorError as error:
@@ -103,18 +103,26 @@ class UpstreamClient:
         await self._connector.close()
 
 
-async def _read(head: Head, secrets: tuple[str, ...]) -> Reply:
-    """Read at most MAX_BODY_BYTES; a longer answer is cut off with its connection."""
+async def _read(head: Head, secrets: tuple[str, ...], limit: int) -> Reply:
+    """Read at most `limit` bytes; a longer answer is cut off with its connection."""
     body = await head.body.readany()
-    while not head.body.at_eof() and len(body) <= MAX_BODY_BYTES:
-        body += await head.body.readany()
+    if not head.body.at_eof():
+        body = await _whole(head, body, limit)
     kind = head.headers.get("Content-Type", "")
     return Reply(
         status=head.status,
         content_type=kind.partition(";")[0].strip().lower(),
-        body=body if len(body) <= MAX_BODY_BYTES else None,
+        body=body if len(body) <= limit else None,
         secrets=secrets,
     )
+
+
+async def _whole(head: Head, begun: bytes, limit: int) -> bytes:
+    """Return a body of which this is the beginning; more than `limit` bytes where it is longer."""
+    body = bytearray(begun)  # adding bytes to bytes copies all of a long one with each piece
+    while not head.body.at_eof() and len(body) <= limit:
+        body += await head.body.readany()
+    return bytes(body)
 
 
 def _reason(error: Exception) -> str:

@@ -29,6 +29,7 @@ from gateway.config.values import (
     ReplyTimeout,
     StorageUrl,
     Timeout,
+    UnknownPrice,
     split_listen,
 )
 
@@ -210,7 +211,18 @@ class Catalog(_Section):
     ttl_s: Duration = Field(
         default=60.0,
         description="Seconds for which a product list is answered without asking the upstream. "
-        "Longer shows old prices, shorter costs a call.",
+        "Longer shows old prices, shorter costs a call. Kept are the 256 answers of one upstream "
+        "key that were asked for last, 4,096 and 64 MiB in all (half of it for one key), each of "
+        "16 MiB at most; 16 calls at one time, 4 for one key; 128 questions wait, of one key no "
+        "more than is left for the others (beyond it BUSY). While the upstream is down, or takes "
+        "over 2 seconds, the last answer is told, with a Warning.",
+    )
+    unknown_price: UnknownPrice = Field(
+        default="send",
+        description="send or refuse: an order with a price limit (max_price) whose price is not "
+        "known, for the product is not in the upstream's list, or that is not to be had within "
+        "2 seconds and none is kept. send trusts; refuse fails the order with PRICE_CHANGED, "
+        "and so all such orders while the upstream's list is down.",
     )
 
 

@@ -226,6 +226,7 @@ Listen = Annotated[str, PlainValidator(_listen)]
 BaseAddress = Annotated[str, PlainValidator(_base_address)]
 StorageUrl = Annotated[str, PlainValidator(_storage_url)]
 KeyFile = Annotated[str, PlainValidator(_key_file)]
+UnknownPrice = Annotated[str, _one_of("send", "refuse")]
 LogFormat = Annotated[str, _one_of("auto", "console", "json")]
 LogLevel = Annotated[str, _one_of("debug", "info", "warning", "error")]
 

@@ -5,6 +5,7 @@ the same time wait for the same task. Nothing is refused as FAILED here unless i
 """
 
 import asyncio
+import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from gateway.clock import Clock
 from gateway.domain.errors import Code, JournalUnavailable, Refused
 from gateway.domain.order import Dialect, Order, Status, begin_send, wait_for_turn
 from gateway.domain.reseller import Reseller
+from gateway.flow.price import PriceGuard, lowest
 from gateway.flow.recheck import Recheck
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Submission, Told
@@ -150,6 +152,7 @@ class Intake:
         clock: Clock,
         *,
         bounds: Bounds,
+        price_guard: PriceGuard,
     ) -> None:
         self._store = store
         self._settlement = settlement
@@ -157,6 +160,7 @@ class Intake:
         self._recheck = recheck
         self._clock = clock
         self.bounds = bounds
+        self._price_guard = price_guard
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         self._flights: dict[tuple[str, str], Flight] = {}
@@ -267,6 +271,9 @@ class Intake:
         """An order's way from the panel to the upstream and back."""
         passed("place.before_commit")
         try:
+            limit = lowest(wish.max_price, reseller.max_price)
+            if limit is not None and wish.fault is None:
+                wish = await self._priced(wish, reseller, limit)
             order, flight.is_new = await self._store.place(self._record(reseller, wish))
         finally:
             self._arrived(reseller.code)
@@ -283,6 +290,21 @@ class Intake:
         await self._submission.submit(order, flight.tell)
         if flight.told is None:  # its turn did not come soon
             flight.tell(Told(await self._current(order)))
+
+    async def _priced(self, wish: Wish, reseller: Reseller, limit: int) -> Wish:
+        """Return a wish, with its fault where it is new and costs more than `limit`, Rupiah.
+
+        Half of what an answer may take is left for the journal and the upstream.
+        """
+        if await self._store.order_by_trx_id(reseller.code, wish.trx_id) is not None:
+            return wish
+        fault = await self._price_guard.fault(
+            reseller.account,
+            wish.product_code or NOTHING,
+            limit,
+            self.bounds.reply_timeout_s / 2,
+        )
+        return dataclasses.replace(wish, fault=fault)
 
     def _arrived(self, code: str) -> None:
         self._arriving -= 1

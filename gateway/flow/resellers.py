@@ -30,7 +30,9 @@ _UNSET: dict[str, Any] = {
     "allow_ips": (),
     "delivery": "toss",
     "allow_pin": False,
+    "max_price": None,
 }
+_MAX_PRICE = 10**15  # Rupiah; beyond it is no price, as in the dialects
 
 
 class Resellers:
@@ -107,6 +109,8 @@ class Resellers:
         for name in _PIN_AND_PASSWORD:
             if name in values:
                 values[name] = self._sealed(getattr(row, name), values[name])
+        if "max_price" in values:
+            values["max_price"] = values["max_price"] or None  # 0 takes the ceiling away
         changed = replace(row, **values)
         _check(changed)
         return changed
@@ -185,6 +189,7 @@ class Resellers:
             "delivery": row.delivery,
             "native": row.pin is not None,
             "allow_pin": row.allow_pin,
+            "max_price": row.max_price,
             "saldo": None if account is None else account.saldo,
             "created_at": when(row.created_at),
         }
@@ -263,6 +268,11 @@ def _check(row: ResellerRow) -> None:
         raise NotDone(f"{row.code}: delivery: wanted one of {', '.join(PROFILES)}")
     if (row.pin is None) != (row.password is None):
         raise NotDone(f"{row.code}: pin and password go together: give both, or remove both")
+    if row.max_price is not None and not 0 < row.max_price < _MAX_PRICE:
+        raise NotDone(
+            f"{row.code}: max_price: wanted whole Rupiah from 1 to {_MAX_PRICE - 1}, or 0 for no "
+            f"ceiling, got {row.max_price}"
+        )
     try:
         parse_networks(row.allow_ips)
     except ValueError:

@@ -96,11 +96,11 @@ class OrderBody(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 def parse_order_body(raw: bytes) -> OrderBody | None:
     """Read the body of an order route. None where it is no JSON object that can be relied on."""
-    values = _values(raw)
+    values = read_object(raw)
     if values is None:
         return None
     given = {name: values.get(name) for name in _NAMES}
-    texts = {name: _text(value) for name, value in given.items()}
+    texts = {name: as_text(value) for name, value in given.items()}
     product_code, user_id, server_id = texts["product_code"], texts["user_id"], texts["server_id"]
     return OrderBody(
         trx_id=texts["trx_id"] if is_identifier(texts["trx_id"]) else None,
@@ -114,7 +114,8 @@ def parse_order_body(raw: bytes) -> OrderBody | None:
     )
 
 
-def _values(raw: bytes) -> dict[str, Any] | None:
+def read_object(raw: bytes) -> dict[str, Any] | None:
+    """Read a body strictly. None where it is no JSON object, or a name came twice."""
     try:
         values = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_twins)
     except (ValueError, RecursionError):
@@ -129,7 +130,7 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _text(value: object) -> str | None:
+def as_text(value: object) -> str | None:
     """Return a text, or a whole number as one: programs write ids in both ways."""
     if isinstance(value, str):
         return value

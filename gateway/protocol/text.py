@@ -26,8 +26,9 @@ MISSING = "-"  # stands for a field that is missing or unsafe
 PROCESSING = "Sedang diproses"  # the note of an open order of which the upstream has said nothing
 
 _ORDER_PARAMETERS = frozenset(
-    {"apikey", "product_code", "user_id", "server_id", "trx_id", "callback_url"}
+    {"apikey", "product_code", "user_id", "server_id", "trx_id", "callback_url", "max_price"}
 )
+_PRICE = re.compile(r"[0-9]{1,15}")  # whole Rupiah
 _TAIL = (
     r"(?P<target>[^\r\n]*?), status (?P<status>[A-Z_]{1,32})\. (?P<note>[^\r\n]*?)"
     r"(?: \. Sisa saldo (?P<saldo>0|-?[1-9][0-9]{0,14}))?"
@@ -90,6 +91,8 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         malformed: a parameter came twice, so nothing can be decided; or None.
         fault: what is wrong with the order itself; under a new trx_id it fails for it, or None.
+        max_price: the most that it may cost, whole Rupiah. Ours: the upstream knows no such
+            parameter, and is not told.
     """
 
     apikey: str | None
@@ -100,6 +103,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     callback_url: str | None
     malformed: str | None
     fault: str | None
+    max_price: int | None = None
 
     @property
     def dest(self) -> str | None:
@@ -121,7 +125,13 @@ def parse_order_request(raw_query: str) -> OrderRequest:
         callback_url=query.get("callback_url"),
         malformed=_malformed(query),
         fault=_fault(query, product_code, user_id, server_id),
+        max_price=_max_price(query),
     )
+
+
+def _max_price(query: Query) -> int | None:
+    text = query.get("max_price")
+    return None if text is None or _PRICE.fullmatch(text) is None else int(text)
 
 
 def _malformed(query: Query) -> str | None:
@@ -147,6 +157,9 @@ def _fault(
         return explain(Code.INVALID_PARAMETER, f"Parameter {bad} kosong atau tidak sah.")
     if "callback_url" in query.unreadable:
         return explain(Code.INVALID_CALLBACK_URL)
+    is_limited = "max_price" in query.unreadable or query.get("max_price") is not None
+    if is_limited and _max_price(query) is None:
+        return explain(Code.INVALID_PARAMETER, "Parameter max_price tidak sah.")
     return None
 
 

@@ -48,7 +48,7 @@ class Reply:
     Attributes:
         status: the HTTP code.
         content_type: without parameters, lower case.
-        body: at most MAX_BODY_BYTES; None where it was longer.
+        body: at most as many bytes as its call allows; None where it was longer.
         secrets: what was sent and must not be shown, should the answer repeat it.
     """
 
@@ -60,7 +60,7 @@ class Reply:
     def describe(self) -> str:
         """Return what came, short and printable, for the timeline."""
         if self.body is None:
-            return f"HTTP {self.status}, a body over {MAX_BODY_BYTES} bytes"
+            return f"HTTP {self.status}, a body over {MAX_BODY_BYTES} bytes"  # an order's call
         text = plain(self.body[:_SHOWN_BYTES].decode("utf-8", "replace"))
         for secret in self.secrets:
             text = text.replace(secret, "***")
@@ -130,12 +130,14 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         path: path and query, encoded as they go out.
         authorization: the upstream key, where the route wants it in a header.
         body: JSON, or None.
+        limit_bytes: of the answer's body; a longer one is cut off, and is none.
     """
 
     method: str
     path: str
     authorization: str | None = None
     body: bytes | None = None
+    limit_bytes: int = MAX_BODY_BYTES
 
 
 def order_call(order: Order, upstream_key: str, callback_url: str) -> Call:

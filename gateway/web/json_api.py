@@ -6,14 +6,11 @@ by this request, or that the order failed before it was sent, or was refused by 
 """
 
 import secrets
-import time
-from collections.abc import Awaitable, Callable, Collection
-from http import HTTPStatus
+from collections.abc import Collection
 
 from aiohttp import web
 
-from gateway import metrics
-from gateway.domain.errors import Code, JournalUnavailable, Refused, explain
+from gateway.domain.errors import Code, Refused, explain
 from gateway.domain.order import Dialect, Order, Status
 from gateway.domain.reseller import Reseller
 from gateway.flow.intake import Intake, Wish
@@ -23,21 +20,17 @@ from gateway.protocol.json_api import (
     Answer,
     OrderBody,
     code_of,
-    error_body,
     order_success,
     parse_order_body,
     refusal,
 )
 from gateway.protocol.upstream import JsonAnswer
 from gateway.store import Store
-from gateway.web.body import NoBody, read_body
+from gateway.web.body import read_body
 from gateway.web.gate import Gate
-from gateway.web.wire import log_answered
+from gateway.web.json_door import JsonDoor, Said
 
 _MADE_BYTES = 15  # 120 bits are beyond guessing, and 24 letters and digits
-_HEADERS = {"Content-Type": "application/json; charset=utf-8", "Server": "otomax-gateway"}
-
-Work = Callable[[web.Request, Reseller], Awaitable[tuple[Answer, Order]]]
 
 
 class JsonDialect:
@@ -54,78 +47,40 @@ class JsonDialect:
         self, gate: Gate, intake: Intake, store: Store, *, own: Collection[tuple[str, int]]
     ) -> None:
         self._gate = gate
+        self._door = JsonDoor(gate)
         self._intake = intake
         self._store = store
         self._own = own
 
     async def order_v1(self, request: web.Request) -> web.Response:
         """Answer `POST /v1/order`: a used trx_id is refused."""
-        return await self._answered("order", request, self._order_once)
+        return await self._door.answered("order", request, self._order_once)
 
     async def order_v2(self, request: web.Request) -> web.Response:
         """Answer `POST /v2/order`: a used trx_id asks for its order's status."""
-        return await self._answered("order", request, self._order_or_ask)
+        return await self._door.answered("order", request, self._order_or_ask)
 
     async def status_by_invoice(self, request: web.Request) -> web.Response:
         """Answer `GET /v1/status/{invoice_number}`: one that is open is looked up first."""
-        return await self._answered("status", request, self._by_invoice)
+        return await self._door.answered("status", request, self._by_invoice)
 
     async def status_by_trx_id(self, request: web.Request) -> web.Response:
         """Answer `GET /v1/status/trx-id/{trx_id}`: one that is open is looked up first."""
-        return await self._answered("status", request, self._by_trx_id)
+        return await self._door.answered("status", request, self._by_trx_id)
 
-    async def wrong_method(self, request: web.Request) -> web.Response:
-        """Answer a method that a route does not have."""
-        del request
-        return response(error_body(HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"))
-
-    async def _answered(self, event: str, request: web.Request, work: Work) -> web.Response:
-        """Do what is asked, and answer whatever comes of it in the dialect's own form."""
-        began = time.monotonic()
-        reseller: Reseller | None = None
-        order: Order | None = None
-        is_read = True
-        try:
-            reseller = self._who(request)
-            answer, order = await work(request, reseller)
-            outcome = order.status.value
-        except Refused as refused:
-            answer, outcome = refusal(refused.code), refused.note
-        except NoBody as error:
-            answer = error_body(HTTPStatus(error.status), Code.INVALID_PARAMETER)
-            outcome, is_read = str(error), False
-        except JournalUnavailable as error:
-            answer, outcome = refusal(Code.BUSY), str(error)
-        metrics.request(event, answer.status).inc()
-        trx_id = None if order is None else order.trx_id
-        log_answered(f"{event}.answered", reseller, trx_id, outcome, began)
-        answered = response(answer)
-        if not is_read:
-            answered.force_close()
-        return answered
-
-    def _who(self, request: web.Request) -> Reseller:
-        self._gate.refuse_while_draining()
-        keys = request.headers.getall("Authorization", [])
-        return self._gate.reseller(request, keys[0] if len(keys) == 1 else None)
-
-    async def _order_once(self, request: web.Request, reseller: Reseller) -> tuple[Answer, Order]:
+    async def _order_once(self, request: web.Request, reseller: Reseller) -> Said:
         return await self._order(request, reseller, repeat_asks=False)
 
-    async def _order_or_ask(
-        self, request: web.Request, reseller: Reseller
-    ) -> tuple[Answer, Order]:
+    async def _order_or_ask(self, request: web.Request, reseller: Reseller) -> Said:
         return await self._order(request, reseller, repeat_asks=True)
 
-    async def _order(
-        self, request: web.Request, reseller: Reseller, *, repeat_asks: bool
-    ) -> tuple[Answer, Order]:
+    async def _order(self, request: web.Request, reseller: Reseller, *, repeat_asks: bool) -> Said:
         form = parse_order_body(await read_body(request))
         if form is None or (form.names_trx_id and form.trx_id is None):
             raise Refused(Code.INVALID_PARAMETER)
         wish = self._wish(request, form, reseller)
         told = await self._intake.place(reseller, wish, repeat_asks=repeat_asks)
-        return _answer(told), told.order
+        return _said(_answer(told), told.order)
 
     def _wish(self, request: web.Request, form: OrderBody, reseller: Reseller) -> Wish:
         fault, callback_url = form.fault, form.callback_url
@@ -148,25 +103,29 @@ class JsonDialect:
             max_price=form.max_price,
         )
 
-    async def _by_invoice(self, request: web.Request, reseller: Reseller) -> tuple[Answer, Order]:
+    async def _by_invoice(self, request: web.Request, reseller: Reseller) -> Said:
         asked_id = request.match_info["invoice_number"]
         found = None
         if asked_id.isprintable():
             found = await self._store.order_by_invoice(asked_id, reseller.code)
         return await self._status(found)
 
-    async def _by_trx_id(self, request: web.Request, reseller: Reseller) -> tuple[Answer, Order]:
+    async def _by_trx_id(self, request: web.Request, reseller: Reseller) -> Said:
         asked_id = request.match_info["trx_id"]
         found = None
         if is_identifier(asked_id):
             found = await self._store.order_by_trx_id(reseller.code, asked_id)
         return await self._status(found)
 
-    async def _status(self, found: Order | None) -> tuple[Answer, Order]:
+    async def _status(self, found: Order | None) -> Said:
         if found is None:
             raise Refused(Code.INVOICE_NOT_FOUND)
         order = await self._intake.latest(found, self._intake.deadline(), whole=True)
-        return order_success(order), order
+        return _said(order_success(order), order)
+
+
+def _said(answer: Answer, order: Order) -> Said:
+    return Said(answer, order.status.value, order)
 
 
 def _answer(told: Told) -> Answer:
@@ -179,8 +138,3 @@ def _answer(told: Told) -> Answer:
     if order.status is Status.FAILED and order.first_sent_at is None:
         return refusal(code_of(order.note) or Code.INVALID_PARAMETER)
     return order_success(order)
-
-
-def response(answer: Answer) -> web.Response:
-    """Return an answer as it goes out."""
-    return web.Response(body=answer.body, status=answer.status, headers=_HEADERS)

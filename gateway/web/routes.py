@@ -1,11 +1,14 @@
 """Every route of the gateway, one list a listener: nothing else decides what is reachable."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from gateway.web.callback import CallbackRoutes
 from gateway.web.json_api import JsonDialect
+from gateway.web.json_catalog import JsonCatalog
+from gateway.web.json_door import wrong_method
 from gateway.web.ops import Health
 from gateway.web.otomax import OtomaxDialect
 from gateway.web.text import TextDialect
@@ -15,19 +18,29 @@ _JSON_PATHS = (
     "/v2/order",
     "/v1/status/trx-id/{trx_id}",
     "/v1/status/{invoice_number}",
+    "/v1/user",
+    "/v1/products",
+    "/v1/category",
+    "/v1/product",
 )
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def public_app(
-    text: TextDialect,
-    json_api: JsonDialect,
-    native: OtomaxDialect,
-    callback: CallbackRoutes,
-    health: Health,
-) -> web.Application:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialects:
+    """Everything that resellers ask, a dialect a file."""
+
+    text: TextDialect
+    json_api: JsonDialect
+    json_catalog: JsonCatalog
+    otomax: OtomaxDialect
+
+
+def public_app(dialects: Dialects, callback: CallbackRoutes, health: Health) -> web.Application:
     """Return what panels and the upstream reach. No route answers a HEAD: it must buy nothing."""
+    text, json_api, native = dialects.text, dialects.json_api, dialects.otomax
+    json_catalog = dialects.json_catalog
     app = web.Application()
     _add(
         app,
@@ -41,6 +54,10 @@ def public_app(
             "/v1/status/{invoice_number}": json_api.status_by_invoice,
             "/trx": native.trx,
             "/balance": native.balance,
+            "/v1/user": json_catalog.user,
+            "/v1/products": json_catalog.products,
+            "/v1/category": json_catalog.category,
+            "/v1/product": json_catalog.product,
             "/callback/{token}": callback.with_token,
             "/callback": callback.hint,
             "/healthz": health.healthz,
@@ -51,10 +68,11 @@ def public_app(
     app.router.add_post("/v2/order", json_api.order_v2)
     app.router.add_post("/trx", native.trx)
     app.router.add_post("/balance", native.balance)
+    app.router.add_post("/v1/products", json_catalog.products)
     app.router.add_post("/callback/{token}", callback.signed_with_token)
     app.router.add_post("/callback", callback.signed)
     for path in _JSON_PATHS:  # an error in its own form; every other route has aiohttp's own line
-        app.router.add_route("*", path, json_api.wrong_method)
+        app.router.add_route("*", path, wrong_method)
     return app
 
 

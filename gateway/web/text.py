@@ -138,6 +138,7 @@ class TextDialect:
             dialect=Dialect.TEXT,
             asked=f"GET {request.path} {form.product_code} to {form.dest}"
             f" from {self._gate.address(request)}",
+            max_price=form.max_price,
         )
 
     async def status(self, request: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from gateway.clients.upstream import NoAnswer, Unsent, UpstreamClient
-from gateway.protocol.upstream import MAX_BODY_BYTES
+from gateway.protocol.upstream import MAX_BODY_BYTES, Call
 from tests.support import eventually, raw_upstream, reserved_port
 
 PATH = "/v3/otomax/order?apikey=SECRET-KEY&trx_id=toko-1"
@@ -188,3 +188,13 @@ async def test_many_calls_at_once_are_not_held_back() -> None:
         fake.goes_on.set()
         assert {(await one).status for one in calls} == {200}
         await client.close()
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(0, True), (200_000, True), (200_001, False)])
+async def test_a_call_may_have_a_limit_of_its_own(size: int, *, is_kept: bool) -> None:
+    async with raw_upstream(lambda _, __: http(b"x" * size)) as fake:
+        client = UpstreamClient(fake.url, timeout_s=2, connect_s=1)
+        reply = await client.send(Call("GET", "/v1/products", "the key", limit_bytes=200_000))
+        await client.close()
+        assert reply.body == (b"x" * size if is_kept else None)
+        assert b"\r\nAuthorization: the key\r\n" in fake.heads[0]

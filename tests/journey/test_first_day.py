@@ -181,6 +181,7 @@ async def test_the_reseller_desk(office: Office, running: bool) -> None:  # noqa
     assert await said(first) == ["ERROR. IP_NOT_WHITELISTED"]
     office.json("reseller", "set", "toko1", "--allow-ip", "")
     assert office.json("reseller", "show", "toko1")["allow_ips"] == []
+    _set_a_ceiling(office)
     rotated = office.run("reseller", "rotate-key", "toko1", "--grace", "600")
     assert KEY.fullmatch(rotated.out)
     second = rotated.out.strip()
@@ -193,12 +194,20 @@ async def test_the_reseller_desk(office: Office, running: bool) -> None:  # noqa
         await office.stop(gateway)
 
 
+def _set_a_ceiling(office: Office) -> None:
+    assert office.json("reseller", "set", "toko1", "--max-price", "20000")["max_price"] == 20_000
+    assert office.json("reseller", "set", "toko1", "--name", "Satu")["max_price"] == 20_000
+    assert re.search(r"(?m)^max_price +20000$", office.run("reseller", "show", "toko1").out)
+    assert office.json("reseller", "set", "toko1", "--max-price", "0")["max_price"] is None
+
+
 def _apply(office: Office) -> None:
     """`apply` shows the difference, changes to it, and has nothing to do the second time."""
     file = office.folder / "resellers.toml"
     file.write_text(
         '[[reseller]]\ncode = "toko1"\nname = "Toko 1"\n'
         '[[reseller]]\ncode = "toko3"\nupstream_key = "kunci-tiga"\ncallback_host = ["panel.id"]\n'
+        "max_price = 5000\n"
     )
     dry = office.run("reseller", "apply", "resellers.toml", "--dry-run")
     assert dry.code == 0
@@ -212,6 +221,7 @@ def _apply(office: Office) -> None:
     assert rows.keys() == {"toko1", "toko2", "toko3"}
     assert rows["toko1"]["name"] == "Toko 1"
     assert rows["toko3"]["callback_hosts"] == ["panel.id"]
+    assert [row["max_price"] for row in rows.values()] == [None, None, 5000]
     again = office.run("reseller", "apply", "resellers.toml")
     assert (again.code, again.out) == (0, "nothing to change\n")
 
@@ -223,6 +233,7 @@ NOT_DONE: tuple[tuple[str, ...], ...] = (
     ("reseller", "rotate-key", "nobody"),
     ("reseller", "set", "toko1", "--callback-url", "ftp://panel.id/"),
     ("reseller", "set", "toko1", "--allow-ip", "300.0.0.1"),
+    ("reseller", "set", "toko1", "--max-price", "1000000000000000"),
     ("order", "show", "toko1-NONE"),
     ("delivery", "resend", "7"),
 )
@@ -233,6 +244,8 @@ WRONG_USE: tuple[tuple[str, ...], ...] = (
     ("reseller", "set", "toko1"),
     ("reseller", "rotate-key", "toko1", "--grace", "soon"),
     ("reseller", "add", "toko9", "--upstream-key", "-"),  # and nothing on stdin
+    ("reseller", "set", "toko1", "--max-price", "-1"),
+    ("reseller", "set", "toko1", "--max-price", ""),
     ("reseller", "apply", "no-such-file.toml"),
     ("order", "list", "--status", "DONE"),
     ("delivery", "resend", "seven"),

@@ -31,7 +31,7 @@ def ask(without: str | None = None, extra: str = "", **changes: str) -> OrderReq
 
 
 def test_a_good_request_is_read() -> None:
-    assert ask() == OrderRequest(**GOOD, malformed=None, fault=None)
+    assert ask() == OrderRequest(**GOOD, malformed=None, fault=None, max_price=None)
     assert ask().dest == "1234567891234"
 
 

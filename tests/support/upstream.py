@@ -64,8 +64,14 @@ class FakeUpstream:
         self.json_order: Answerer = invoice("PENDING", "RefId : ML_1", http=201)
         self.look_up: Answerer = refuses("INVOICE_NOT_FOUND")
         self.user: Answerer = refuses("SERVER_ERROR", 500)
+        # The JSON routes that only read, by their path.
+        self.lists: dict[str, Answerer] = {}
         self.now = 0
         self.at_once = 0
+
+    def listed(self, path: str) -> list[Asked]:
+        """What was asked of one of `lists`."""
+        return [asked for asked in self.asked if asked.target.partition("?")[0] == path]
 
     def _of(self, path: str) -> list[Asked]:
         return [asked for asked in self.asked if asked.target.startswith(path)]
@@ -101,6 +107,9 @@ class FakeUpstream:
             ):
                 if asked.target.startswith(path):
                     return await answer(asked)
+            listed = self.lists.get(asked.target.partition("?")[0])
+            if listed is not None:
+                return await listed(asked)
             return web.Response(status=404, text="no such route")
         finally:
             self.now -= 1
@@ -153,6 +162,31 @@ def refuses(code: str, status: int = 404, error: str = "Not Found") -> Answerer:
     """Answer with the document's error envelope."""
     body = json.dumps({"statusCode": status, "message": code, "error": error})
     return responds(body, status, "application/json; charset=utf-8")
+
+
+def answers(data: object, **more: object) -> Answerer:
+    """Answer with the document's body around these data; `more` wins."""
+    body = {"statusCode": 200, "message": "success", "data": data, **more}
+    return responds(json.dumps(body, indent=4), 200, "application/json; charset=utf-8")
+
+
+def prices(**price_of: object) -> Answerer:
+    """Answer with a list of products, each with its price."""
+    return answers([product(code, price) for code, price in price_of.items()])
+
+
+def product(code: str, price: object) -> dict[str, object]:
+    """One product, as the document shows it."""
+    return {
+        "product_id": f"id-of-{code}",
+        "product_name": "86 Diamonds",
+        "product_code": code,
+        "product_price": price,
+        "is_active": True,
+        "category_type": "game",
+        "category_title": "Mobile Legends",
+        "category_subtitle": None,
+    }
 
 
 def invoice(status: str, note: str = "", *, http: int = 200, **more: object) -> Answerer:

@@ -1,0 +1,211 @@
+"""The upstream's lists and its user, as its JSON routes speak of them (contract §8).
+
+What a program asks, what is asked of the upstream for it, and what an answer is worth. Bodies are
+told on byte for byte; no more is read of them than a product's price and a user's balance. Forms
+are those of the upstream's document ("Get user detail", "Get products", "Get category", "Get
+product detail by code").
+"""
+
+import math
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from gateway.protocol.json_api import Answer, as_text, read_object
+from gateway.protocol.query import Query, parse_query
+from gateway.protocol.upstream import MAX_BODY_BYTES, Call, Reply, read_envelope
+
+# A list of 10,000 products has 3 MB, and the document's sample of categories 24 KB.
+MAX_LIST_BYTES: Final = 16 * 1024 * 1024
+MAX_ID_CHARACTERS: Final = 128  # the document's ids are UUIDs, with 36
+_MAX_RUPIAH = 10**15  # beyond it is no price and no balance
+_ANSWERS = range(HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR)
+_REDIRECTS = range(300, 400)
+_REFUSALS = range(400, 500)
+_JSON = "application/json"
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+class Question(msgspec.Struct, frozen=True, gc=False):
+    """What is asked of the upstream, with GET.
+
+    Attributes:
+        path: path and query, encoded as they go out. Equal ones are equal questions.
+        limit_bytes: of the answer's body.
+        opens: with which character `data` begins in the answer.
+    """
+
+    path: str
+    limit_bytes: int
+    opens: bytes
+
+    def call(self, upstream_key: str) -> Call:
+        """Return the request."""
+        return Call("GET", self.path, upstream_key, limit_bytes=self.limit_bytes)
+
+
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """An answer of the upstream, to be told on.
+
+    Attributes:
+        answer: its HTTP code and its body, byte for byte.
+        is_found: it is what was asked for, and may be kept; else the upstream refused.
+    """
+
+    answer: Answer
+    is_found: bool
+
+
+USER: Final = Question("/v1/user", MAX_BODY_BYTES, b"{")
+CATEGORIES: Final = Question("/v1/category", MAX_LIST_BYTES, b"[")
+ALL_PRODUCTS: Final = Question("/v1/products", MAX_LIST_BYTES, b"[")
+
+
+def products_question(raw_query: str, body: bytes = b"") -> Question | None:
+    """Return what `/v1/products` asks; None where it can not be read.
+
+    Args:
+        raw_query: as it came.
+        body: of a POST: nothing, or a JSON object that may hold the category_id, too.
+    """
+    asked = _asked(parse_query(raw_query), "category_id")
+    if asked is None:
+        return None
+    if body.strip():
+        values = read_object(body)
+        if values is None:
+            return None
+        named = values.get("category_id")
+        category_id = as_text(named) or None
+        if (named not in (None, "") and not _is_id(category_id)) or (
+            asked and category_id not in (None, asked["category_id"])
+        ):
+            return None
+        if category_id is not None:
+            asked = {"category_id": category_id}
+    return Question(_path("/v1/products", asked), MAX_LIST_BYTES, b"[")
+
+
+def product_question(raw_query: str) -> Question | None:
+    """Return what `/v1/product` asks; None where it can not be read.
+
+    One that names no product is asked, too: what it is worth is the upstream's to say.
+    """
+    asked = _asked(parse_query(raw_query), "product_code", "product_id")
+    return None if asked is None else Question(_path("/v1/product", asked), MAX_BODY_BYTES, b"{")
+
+
+def _asked(query: Query, *names: str) -> dict[str, str] | None:
+    """Return those of these parameters that were given, or None where one can not be read."""
+    if (query.repeated | query.unreadable) & set(names):
+        return None
+    asked = {name: value for name in names if (value := query.get(name)) is not None}
+    return asked if all(map(_is_id, asked.values())) else None
+
+
+def _is_id(text: str | None) -> bool:
+    return text is not None and 0 < len(text) <= MAX_ID_CHARACTERS and text.isprintable()
+
+
+def _path(path: str, asked: dict[str, str]) -> str:
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in asked.items())
+    return f"{path}?{query}" if query else path
+
+
+class _Answer(msgspec.Struct):
+    data: msgspec.Raw
+
+
+class _Product(msgspec.Struct):
+    product_code: Any = None
+    product_price: Any = None
+
+
+class _Products(msgspec.Struct):
+    data: list[_Product]
+
+
+class _User(msgspec.Struct):
+    user_balance: Any = None
+
+
+class _UserAnswer(msgspec.Struct):
+    data: _User
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_PRODUCTS = msgspec.json.Decoder(_Products)
+_USER_ANSWER = msgspec.json.Decoder(_UserAnswer)
+
+
+def read_reply(reply: Reply, question: Question) -> Heard | None:
+    """Return what may be told on, or None where the upstream is as good as down.
+
+    It is down where it answers with no JSON, with a server's error, a redirect, a body over the
+    limit, or with 200 and neither what was asked for nor the document's error body.
+    """
+    if reply.body is None or reply.status not in _ANSWERS or reply.status in _REDIRECTS:
+        return None
+    answer = Answer(reply.status, reply.body)
+    if _is_found(reply, question):
+        return Heard(answer, is_found=True)
+    if read_envelope(reply) is not None or (reply.status in _REFUSALS and _is_object(reply)):
+        return Heard(answer, is_found=False)
+    return None
+
+
+def _is_found(reply: Reply, question: Question) -> bool:
+    if reply.status != HTTPStatus.OK or reply.content_type != _JSON or reply.body is None:
+        return False
+    try:
+        data = _ANSWER.decode(reply.body).data
+    except _UNREADABLE:
+        return False
+    return bytes(memoryview(data)[:1]) == question.opens
+
+
+def _is_object(reply: Reply) -> bool:
+    if reply.content_type != _JSON or reply.body is None:
+        return False
+    try:
+        _OBJECT.decode(reply.body)
+    except _UNREADABLE:
+        return False
+    return True
+
+
+def prices_in(body: bytes) -> dict[str, int]:
+    """Return the price of each product in a list, by product_code, whole Rupiah, rounded up.
+
+    What has no price that can be read is left out; of two of one product the higher counts.
+    """
+    try:
+        products = _PRODUCTS.decode(body).data
+    except _UNREADABLE:
+        return {}
+    prices: dict[str, int] = {}
+    for product in products:
+        code, price = product.product_code, _rupiah(product.product_price)
+        if isinstance(code, str) and price is not None and price >= 0:
+            prices[code] = max(price, prices.get(code, 0))
+    return prices
+
+
+def balance_in(body: bytes) -> int | None:
+    """Return the balance in the answer to `/v1/user`, whole Rupiah, or None."""
+    try:
+        balance = _USER_ANSWER.decode(body).data.user_balance
+    except _UNREADABLE:
+        return None
+    rupiah = _rupiah(balance)
+    return round(balance) if rupiah is not None else None
+
+
+def _rupiah(value: object) -> int | None:
+    """Return a JSON number as whole Rupiah, rounded up; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return math.ceil(value) if -_MAX_RUPIAH < value < _MAX_RUPIAH else None
