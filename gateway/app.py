@@ -40,7 +40,7 @@ from gateway.web.control import ControlSocket
 from gateway.web.gate import Gate
 from gateway.web.listener import Listener, url_of
 from gateway.web.ops import Health
-from gateway.web.routes import admin_app, public_app
+from gateway.web.routes import admin_app, public_app, quick_routes
 from gateway.web.text import TextDialect
 
 log = get_logger(__name__)
@@ -223,7 +223,8 @@ class Gateway:
         self._callback = CallbackRoutes(
             self.gate, self.inbox, journal.vault, settings.upstream.callback_ips
         )
-        self.public = Listener(public_app(text, self._callback, health), *server.address)
+        app = public_app(text, self._callback, health)
+        self.public = Listener(app, *server.address, quick_routes(text))
         self.admin = Listener(admin_app(health), *admin.address)
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, one_name(path))

@@ -1,14 +1,11 @@
 """Every route of the gateway, one list a listener: nothing else decides what is reachable."""
 
-from collections.abc import Awaitable, Callable
-
 from aiohttp import web
 
 from gateway.web.callback import CallbackRoutes
+from gateway.web.listener import Handler, Quick
 from gateway.web.ops import Health
-from gateway.web.text import TextDialect
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from gateway.web.text import STATUS, TextDialect
 
 
 def public_app(text: TextDialect, callback: CallbackRoutes, health: Health) -> web.Application:
@@ -20,7 +17,7 @@ def public_app(text: TextDialect, callback: CallbackRoutes, health: Health) -> w
             "/v1/otomax/order": text.order_v1,
             "/v2/otomax/order": text.order_v1,
             "/v3/otomax/order": text.order_v3,
-            "/v1/otomax/status/{id}": text.status,
+            f"{STATUS}{{id}}": text.status,
             "/v1/otomax/user": text.user,
             "/callback/{token}": callback.with_token,
             "/callback": callback.hint,
@@ -31,6 +28,18 @@ def public_app(text: TextDialect, callback: CallbackRoutes, health: Health) -> w
     app.router.add_post("/callback/{token}", callback.signed_with_token)
     app.router.add_post("/callback", callback.signed)
     return app
+
+
+def quick_routes(text: TextDialect) -> Quick:
+    """Return what panels ask all day: found at once, and the same as in `public_app`."""
+    return Quick(
+        paths={
+            "/v1/otomax/order": text.order_v1,
+            "/v2/otomax/order": text.order_v1,
+            "/v3/otomax/order": text.order_v3,
+        },
+        folders={STATUS: text.status},
+    )
 
 
 def admin_app(health: Health) -> web.Application:

@@ -36,6 +36,7 @@ from gateway.web.wire import line, raw_query
 
 log = get_logger(__name__)
 
+STATUS = "/v1/otomax/status/"  # an id follows
 _UNAVAILABLE = 503
 
 
@@ -145,7 +146,7 @@ class TextDialect:
     async def status(self, request: web.Request) -> web.Response:
         """Answer `/v1/otomax/status/{id}`: one that is open is looked up first."""
         began = time.monotonic()
-        asked_id = request.match_info["id"]
+        asked_id = request.path.removeprefix(STATUS)
         reseller: Reseller | None = None
         http_status, note, text = 200, None, ""
         try:
