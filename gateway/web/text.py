@@ -32,7 +32,7 @@ from gateway.protocol.text import (
 )
 from gateway.store import Store
 from gateway.web.gate import Gate
-from gateway.web.wire import line, raw_query
+from gateway.web.wire import raw_query, say
 
 log = get_logger(__name__)
 
@@ -92,7 +92,7 @@ class TextDialect:
             text, status = self._error(form, reseller, explain(Code.BUSY)), str(error)
         metrics.request("order", http_status).inc()
         _log("order.answered", reseller, form.trx_id, status, began)
-        return line(text, http_status)
+        return say(request, text, http_status)
 
     def _who(self, request: web.Request, form: OrderRequest) -> Reseller:
         self._refuse_while_draining()
@@ -164,7 +164,7 @@ class TextDialect:
             text = error_status_answer(asked_id, note, saldo)
         metrics.request("status", http_status).inc()
         _log("status.answered", reseller, asked_id, note or "found", began)
-        return line(text, http_status)
+        return say(request, text, http_status)
 
     async def _find(self, reseller: Reseller, asked_id: str) -> Order:
         deadline = self._intake.deadline()
@@ -193,7 +193,7 @@ class TextDialect:
             text = error_user_answer(explain(Code.BUSY))
         metrics.request("user", http_status).inc()
         _log("user.answered", reseller, None, outcome, began)
-        return line(text, http_status)
+        return say(request, text, http_status)
 
     def _refuse_while_draining(self) -> None:
         if self._gate.draining:
