@@ -41,9 +41,10 @@ class Gate:
         reseller = self._directory.by_key(apikey)
         if reseller is None:
             raise Refused(Code.API_KEY_NOT_FOUND)
-        address = self.address(request)
-        if reseller.allow_ips and (address is None or not reseller.allows(address)):
-            raise Refused(Code.IP_NOT_WHITELISTED, not_whitelisted(address))
+        if reseller.allow_ips:
+            address = self.address(request)
+            if address is None or not reseller.allows(address):
+                raise Refused(Code.IP_NOT_WHITELISTED, not_whitelisted(address))
         if reseller.suspended:
             raise Refused(Code.RESELLER_SUSPENDED)
         return reseller
