@@ -101,15 +101,11 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 def order_path(order: Order, upstream_key: str, callback_url: str) -> str:
     """Return path and query of the order call, encoded (contract §5)."""
-    fields = {
-        "apikey": upstream_key,
-        "product_code": order.product_code,
-        "user_id": order.dest,
-        "trx_id": order.upstream_trx_id,
-        "callback_url": callback_url,
-    }
-    query = "&".join([f"{name}={_encoded(value)}" for name, value in fields.items()])
-    return f"/v3/otomax/order?{query}"
+    return (
+        f"/v3/otomax/order?apikey={_encoded(upstream_key)}"
+        f"&product_code={_encoded(order.product_code)}&user_id={_encoded(order.dest)}"
+        f"&trx_id={_encoded(order.upstream_trx_id)}&callback_url={_encoded(callback_url)}"
+    )
 
 
 def _encoded(value: str) -> str:
