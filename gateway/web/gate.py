@@ -32,6 +32,12 @@ class Gate:
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
         return client_address(request.remote, forwarded, self.trusted_proxies)
 
+    def shown_address(self, request: web.BaseRequest) -> str:
+        """Return that address as it is shown."""
+        if self.trusted_proxies:
+            return str(self.address(request))
+        return _shown(request.remote or "")
+
     def reseller(self, request: web.BaseRequest, apikey: str | None) -> Reseller:
         """Return the reseller who may be answered.
 
@@ -74,6 +80,11 @@ def client_address(peer: str | None, forwarded: str, trusted: Networks) -> Addre
             break  # a proxy of ours wrote something that is no address: it is the last we know
         address = before
     return address
+
+
+@lru_cache(maxsize=1024)
+def _shown(peer: str) -> str:
+    return str(_parse(peer))
 
 
 # Panels and the upstream come from few addresses; reading one costs 2 µs, 1 % of an order.

@@ -140,7 +140,7 @@ class TextDialect:
             callback_url=callback_url,
             fault=fault,
             asked=f"GET {request.path} {form.product_code} to {form.dest}"
-            f" from {self._gate.address(request)}",
+            f" from {self._gate.shown_address(request)}",
         )
 
     async def status(self, request: web.Request) -> web.Response:
