@@ -31,9 +31,7 @@ __all__ = ["describe_exception", "get_logger", "redact", "setup_logging"]
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 _PLAIN: Final = frozenset((str, int, float, bool, type(None)))
-_NAMED: Final = frozenset(
-    ("timestamp", "level", "event", "source", "exc_info")
-)  # by the log itself
+_NAMED: Final = frozenset(("timestamp", "level", "event", "source", "exc_info"))
 _INT64: Final = 2**63
 _CAUSES_MAX: Final = 4  # exceptions told in one line; deeper chains say nothing new
 _DEPTH_MAX: Final = 4  # of lists and tables in a value
@@ -89,7 +87,7 @@ class _Logger:
     """A module's logger: structlog's, bound once for each set-up, with a short way for the usual.
 
     structlog's own binds again for each event, so that it follows a new set-up. Bound once, an
-    event takes 7 µs, on the short way 4; a status answer takes 60 in all.
+    event takes 7 µs, on the short way 3.5; a status answer takes 50 in all.
     """
 
     def __init__(self, name: str) -> None:
