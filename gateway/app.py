@@ -45,7 +45,7 @@ from gateway.web.json_catalog import JsonCatalog
 from gateway.web.listener import Listener, url_of
 from gateway.web.ops import Health
 from gateway.web.otomax import OtomaxDialect
-from gateway.web.routes import Dialects, admin_app, public_app
+from gateway.web.routes import Dialects, admin_app, public_app, quick_routes
 from gateway.web.text import TextDialect
 
 log = get_logger(__name__)
@@ -247,7 +247,8 @@ class Gateway:
         self._callback = CallbackRoutes(
             self.gate, self.inbox, journal.vault, settings.upstream.callback_ips
         )
-        self.public = Listener(public_app(dialects, self._callback, health), *server.address)
+        app = public_app(dialects, self._callback, health)
+        self.public = Listener(app, *server.address, quick_routes(dialects))
         self.admin = Listener(admin_app(health), *admin.address)
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, one_name(path))

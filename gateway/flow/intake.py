@@ -9,6 +9,7 @@ import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 
+import msgspec
 from aiolimiter import AsyncLimiter
 from msgspec.structs import replace
 
@@ -35,8 +36,7 @@ MAX_REFUSED = 1_000  # requests that wait for their refusal; beyond it one is re
 NOTHING = "-"  # stands in the journal for a product or destination that could not be taken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a reseller asks for, in any dialect.
 
     Attributes:

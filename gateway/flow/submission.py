@@ -13,6 +13,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.clients.upstream import NoAnswer, Unsent, UpstreamClient
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Change, Evidence, Order, Silence, Source, Status
@@ -36,8 +38,7 @@ TURN_S = 2.0
 MAX_HOPEFUL = 1_000  # panels that wait so; beyond it one hears PENDING at once
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True, gc=False):
     """An order after its send, and the upstream's own answer where that is what is true now."""
 
     order: Order

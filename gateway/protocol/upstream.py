@@ -149,15 +149,11 @@ def order_call(order: Order, upstream_key: str, callback_url: str) -> Call:
 
 def order_path(order: Order, upstream_key: str, callback_url: str) -> str:
     """Return path and query of the order call of the text dialect, encoded (contract §5)."""
-    fields = {
-        "apikey": upstream_key,
-        "product_code": order.product_code,
-        "user_id": order.dest,
-        "trx_id": order.upstream_trx_id,
-        "callback_url": callback_url,
-    }
-    query = "&".join([f"{name}={_encoded(value)}" for name, value in fields.items()])
-    return f"/v3/otomax/order?{query}"
+    return (
+        f"/v3/otomax/order?apikey={_encoded(upstream_key)}"
+        f"&product_code={_encoded(order.product_code)}&user_id={_encoded(order.dest)}"
+        f"&trx_id={_encoded(order.upstream_trx_id)}&callback_url={_encoded(callback_url)}"
+    )
 
 
 def order_body(order: Order, callback_url: str) -> bytes:

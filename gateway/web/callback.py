@@ -15,7 +15,7 @@ from gateway.protocol.webhook import SignedBody
 from gateway.vault import Vault
 from gateway.web.body import NoBody, read_body
 from gateway.web.gate import Gate, Networks
-from gateway.web.wire import line, raw_query
+from gateway.web.wire import line, raw_query, say
 
 log = get_logger(__name__)
 
@@ -104,7 +104,7 @@ class CallbackRoutes:
             return line("wrong signature", 401)
         if taken is Taken.NOBODYS:
             log.info("callback.ignored", address=self._address(request))
-        return line("OK")
+        return say(request, "OK")
 
     def _may_call(self, request: web.Request) -> bool:
         address = self._gate.address(request)

@@ -41,6 +41,12 @@ class Gate:
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
         return client_address(request.remote, forwarded, self.trusted_proxies)
 
+    def shown_address(self, request: web.BaseRequest) -> str:
+        """Return that address as it is shown."""
+        if self.trusted_proxies:
+            return str(self.address(request))
+        return _shown(request.remote or "")
+
     def reseller(self, request: web.BaseRequest, apikey: str | None) -> Reseller:
         """Return the reseller who may be answered.
 
@@ -66,9 +72,10 @@ class Gate:
         """Return who proved to be this reseller, where they may be answered."""
         if reseller is None:
             raise Refused(Code.API_KEY_NOT_FOUND)
-        address = self.address(request)
-        if reseller.allow_ips and (address is None or not reseller.allows(address)):
-            raise Refused(Code.IP_NOT_WHITELISTED, not_whitelisted(address))
+        if reseller.allow_ips:
+            address = self.address(request)
+            if address is None or not reseller.allows(address):
+                raise Refused(Code.IP_NOT_WHITELISTED, not_whitelisted(address))
         if reseller.suspended:
             raise Refused(Code.RESELLER_SUSPENDED)
         return reseller
@@ -98,6 +105,11 @@ def client_address(peer: str | None, forwarded: str, trusted: Networks) -> Addre
             break  # a proxy of ours wrote something that is no address: it is the last we know
         address = before
     return address
+
+
+@lru_cache(maxsize=1024)
+def _shown(peer: str) -> str:
+    return str(_parse(peer))
 
 
 # Panels and the upstream come from few addresses; reading one costs 2 µs, 1 % of an order.

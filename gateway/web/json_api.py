@@ -97,7 +97,7 @@ class JsonDialect:
             callback_url=callback_url,
             fault=fault,
             asked=f"POST {request.path} {form.product_code} to {form.dest}"
-            f" from {self._gate.address(request)}",
+            f" from {self._gate.shown_address(request)}",
             dialect=Dialect.JSON,
             unnamed=form.trx_id is None,
             max_price=form.max_price,

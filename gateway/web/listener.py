@@ -8,11 +8,17 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+
+from gateway.protocol.fields import is_identifier
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Longer than any proxy in front keeps its own (nginx: 60 s), so that it never sends into a closing
 # one.
@@ -53,6 +59,31 @@ class _Connection(web.RequestHandler):
         return response
 
 
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """What is found without aiohttp's router; whatever is not plain here goes to the router.
+
+    The router takes 7 µs of the 65 of a status answer, and of an order's 260.
+
+    Attributes:
+        paths: who answers a GET of this very path.
+        folders: who answers a GET of whatever identifier follows this path.
+    """
+
+    paths: Mapping[str, Handler] = field(default_factory=dict)
+    folders: Mapping[str, Handler] = field(default_factory=dict)
+
+    def find(self, request: web.Request) -> Handler | None:
+        """Return who answers a request, or None where the router has to tell."""
+        if request.method != "GET" or "Expect" in request.headers:
+            return None
+        path = request.raw_path.partition("?")[0]
+        if path in self.paths:
+            return self.paths[path]
+        folder, slash, name = path.rpartition("/")
+        return self.folders.get(folder + slash) if is_identifier(name) else None
+
+
 class Listener:
     """One application on one port.
 
@@ -60,12 +91,16 @@ class Listener:
         app: what is answered.
         host: address to listen on.
         port: 0 takes a free one.
+        quick: what is answered without asking the application.
     """
 
-    def __init__(self, app: web.Application, host: str, port: int) -> None:
+    def __init__(
+        self, app: web.Application, host: str, port: int, quick: Quick | None = None
+    ) -> None:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_WORDS_S)
         self._host = host
         self._port = port
+        self._quick = quick
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -78,6 +113,8 @@ class Listener:
         loop = asyncio.get_running_loop()
         server = self._runner.server
         assert server is not None  # noqa: S101  set up above
+        if self._quick is not None:
+            server.request_handler = _quickly(self._quick, server.request_handler)  # type: ignore[assignment]  # the application's server makes each a web.Request
         connection = partial(
             _Connection,
             server,
@@ -112,6 +149,13 @@ class Listener:
         """Wait for requests under way, then close every connection."""
         self.stop_accepting()
         await self._runner.cleanup()
+
+
+def _quickly(quick: Quick, ordinary: Handler) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await (quick.find(request) or ordinary)(request)
+
+    return handle
 
 
 def url_of(listener: Listener) -> str:

@@ -30,7 +30,7 @@ from gateway.protocol.otomax import (
 from gateway.store import Store
 from gateway.web.body import NoBody, read_body
 from gateway.web.gate import Gate
-from gateway.web.wire import line, log_answered, raw_query
+from gateway.web.wire import line, log_answered, raw_query, say
 
 _UNAVAILABLE = 503
 _FORM = "application/x-www-form-urlencoded"
@@ -75,7 +75,7 @@ class OtomaxDialect:
             text = error_answer(form, explain(Code.BUSY))
         metrics.request("trx", http_status).inc()
         log_answered("order.answered", reseller, form.trx_id, outcome, began)
-        return _said(text, http_status, form.malformed)
+        return _said(request, text, http_status, form.malformed)
 
     def _who(
         self, request: web.Request, credentials: Credentials, malformed: str | None
@@ -120,7 +120,7 @@ class OtomaxDialect:
             dialect=Dialect.OTOMAX,
             max_price=form.max_price,
             asked=f"{request.method} {request.path} {form.product_code} to {form.dest}"
-            f" from {self._gate.address(request)}",
+            f" from {self._gate.shown_address(request)}",
         )
 
     async def balance(self, request: web.Request) -> web.Response:
@@ -139,13 +139,16 @@ class OtomaxDialect:
             text = error_balance_answer(explain(Code.BUSY))
         metrics.request("balance", http_status).inc()
         log_answered("balance.answered", reseller, None, outcome, began)
-        return _said(text, http_status, form.malformed)
+        return _said(request, text, http_status, form.malformed)
 
 
-def _said(text: str, http_status: int, malformed: str | None) -> web.Response:
+def _said(
+    request: web.Request, text: str, http_status: int, malformed: str | None
+) -> web.Response:
+    if malformed != _NOT_READ:
+        return say(request, text, http_status)
     response = line(text, http_status)
-    if malformed == _NOT_READ:  # what else is sent on that connection is not waited for
-        response.force_close()
+    response.force_close()  # what else is sent on that connection is not waited for
     return response
 
 

@@ -1,6 +1,5 @@
 """Every route of the gateway, one list a listener: nothing else decides what is reachable."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -9,9 +8,10 @@ from gateway.web.callback import CallbackRoutes
 from gateway.web.json_api import JsonDialect
 from gateway.web.json_catalog import JsonCatalog
 from gateway.web.json_door import wrong_method
+from gateway.web.listener import Handler, Quick
 from gateway.web.ops import Health
 from gateway.web.otomax import OtomaxDialect
-from gateway.web.text import TextDialect
+from gateway.web.text import STATUS, TextDialect
 
 _JSON_PATHS = (
     "/v1/order",
@@ -23,8 +23,6 @@ _JSON_PATHS = (
     "/v1/category",
     "/v1/product",
 )
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +46,7 @@ def public_app(dialects: Dialects, callback: CallbackRoutes, health: Health) -> 
             "/v1/otomax/order": text.order_v1,
             "/v2/otomax/order": text.order_v1,
             "/v3/otomax/order": text.order_v3,
-            "/v1/otomax/status/{id}": text.status,
+            f"{STATUS}{{id}}": text.status,
             "/v1/otomax/user": text.user,
             "/v1/status/trx-id/{trx_id}": json_api.status_by_trx_id,
             "/v1/status/{invoice_number}": json_api.status_by_invoice,
@@ -74,6 +72,20 @@ def public_app(dialects: Dialects, callback: CallbackRoutes, health: Health) -> 
     for path in _JSON_PATHS:  # an error in its own form; every other route has aiohttp's own line
         app.router.add_route("*", path, wrong_method)
     return app
+
+
+def quick_routes(dialects: Dialects) -> Quick:
+    """Return what panels ask all day: found at once, and the same as in `public_app`."""
+    text = dialects.text
+    return Quick(
+        paths={
+            "/trx": dialects.otomax.trx,
+            "/v1/otomax/order": text.order_v1,
+            "/v2/otomax/order": text.order_v1,
+            "/v3/otomax/order": text.order_v3,
+        },
+        folders={STATUS: text.status},
+    )
 
 
 def admin_app(health: Health) -> web.Application:

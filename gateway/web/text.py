@@ -31,8 +31,9 @@ from gateway.protocol.text import (
 )
 from gateway.store import Store
 from gateway.web.gate import Gate
-from gateway.web.wire import line, log_answered, raw_query
+from gateway.web.wire import log_answered, raw_query, say
 
+STATUS = "/v1/otomax/status/"  # an id follows
 _UNAVAILABLE = 503
 
 
@@ -88,7 +89,7 @@ class TextDialect:
             text, status = self._error(form, reseller, explain(Code.BUSY)), str(error)
         metrics.request("order", http_status).inc()
         log_answered("order.answered", reseller, form.trx_id, status, began)
-        return line(text, http_status)
+        return say(request, text, http_status)
 
     def _who(self, request: web.Request, form: OrderRequest) -> Reseller:
         self._gate.refuse_while_draining()
@@ -137,14 +138,14 @@ class TextDialect:
             fault=fault,
             dialect=Dialect.TEXT,
             asked=f"GET {request.path} {form.product_code} to {form.dest}"
-            f" from {self._gate.address(request)}",
+            f" from {self._gate.shown_address(request)}",
             max_price=form.max_price,
         )
 
     async def status(self, request: web.Request) -> web.Response:
         """Answer `/v1/otomax/status/{id}`: one that is open is looked up first."""
         began = time.monotonic()
-        asked_id = request.match_info["id"]
+        asked_id = request.path.removeprefix(STATUS)
         reseller: Reseller | None = None
         http_status, note, text = 200, None, ""
         try:
@@ -162,7 +163,7 @@ class TextDialect:
             text = error_status_answer(asked_id, note, saldo)
         metrics.request("status", http_status).inc()
         log_answered("status.answered", reseller, asked_id, note or "found", began)
-        return line(text, http_status)
+        return say(request, text, http_status)
 
     async def _find(self, reseller: Reseller, asked_id: str) -> Order:
         deadline = self._intake.deadline()
@@ -191,7 +192,7 @@ class TextDialect:
             text = error_user_answer(explain(Code.BUSY))
         metrics.request("user", http_status).inc()
         log_answered("user.answered", reseller, None, outcome, began)
-        return line(text, http_status)
+        return say(request, text, http_status)
 
 
 def _apikey(request: web.Request) -> str | None:

@@ -5,7 +5,6 @@ from functools import cache
 from http import HTTPStatus
 
 from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import HttpVersion11
 
@@ -25,46 +24,50 @@ def raw_query(request: web.Request) -> str:
     return request.raw_path.partition("?")[2]
 
 
-class Line(web.Response):
-    """One line of text, `text/plain; charset=utf-8`.
+class _Said(web.Response):
+    """An answer that stands on the wire: nothing is left to do. One for all, it knows nothing."""
 
-    To whom keeps the connection, which is every panel, it is written in one piece past aiohttp's
-    machinery of headers: 8 to 10 µs of the 40 that aiohttp takes for a constant answer.
-
-    Args:
-        text: the line.
-        status: the HTTP code.
-    """
-
-    def __init__(self, text: str, status: int = 200) -> None:
-        self._line = text.encode("utf-8")
-        self._is_written = False
-        super().__init__(body=self._line, status=status, headers=_HEADERS)
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Write it at once where nothing stands against it; else leave it to aiohttp."""
-        transport, protocol = request.transport, request.protocol
-        if (
-            transport is None
-            or not request.keep_alive
-            or super().keep_alive is False  # `force_close` was called
-            or request.version != HttpVersion11
-            or protocol.writing_paused  # who does not read must not fill our memory
-        ):
-            return await super().prepare(request)
-        self._is_written = True
-        transport.write(_head(self.status, len(self._line)) + self._line)
-        return None
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Begin nothing."""
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """End the answer."""
-        if not self._is_written:
-            await super().write_eof(data)
+        """End nothing."""
 
     @property
-    def keep_alive(self) -> bool | None:
-        """Whether the connection goes on."""
-        return True if self._is_written else super().keep_alive
+    def keep_alive(self) -> bool:
+        """The connection goes on."""
+        return True
+
+
+_SAID = _Said()
+
+
+def say(request: web.Request, text: str, status: int = 200) -> web.Response:
+    """Answer with one line of text; to be the last thing that a handler does.
+
+    To whom keeps the connection, which is every panel, it is written in one piece past aiohttp's
+    answers and their headers: 10 to 13 µs of the 40 that aiohttp takes for a constant answer.
+    Where anything stands against that it is left to aiohttp.
+
+    Args:
+        request: of whom it is asked.
+        text: the line.
+        status: the HTTP code.
+
+    Returns:
+        What the handler returns.
+    """
+    transport = request.transport
+    if (
+        transport is None
+        or not request.keep_alive
+        or request.version != HttpVersion11
+        or request.protocol.writing_paused  # who does not read must not fill our memory
+    ):
+        return line(text, status)
+    body = text.encode()
+    transport.write(_head(status, len(body)) + body)
+    return _SAID
 
 
 def _head(status: int, length: int) -> bytes:
@@ -81,8 +84,8 @@ def _begin(status: int) -> str:
 
 
 def line(text: str, status: int = 200) -> web.Response:
-    """Return one line of text, `text/plain; charset=utf-8`."""
-    return Line(text, status)
+    """Return one line of text, `text/plain; charset=utf-8`, to be written by aiohttp."""
+    return web.Response(body=text.encode(), status=status, headers=_HEADERS)
 
 
 def log_answered(

@@ -59,7 +59,7 @@ class Surroundings:
 class _Listener:
     """Listens to nobody; its application is asked directly."""
 
-    def __init__(self, app: web.Application, host: str, port: int) -> None:
+    def __init__(self, app: web.Application, host: str, port: int, _: object = None) -> None:
         self.app = app
         self.address = (host, port)
 
@@ -83,6 +83,7 @@ class _Request:
     match_info: Mapping[str, str]
     headers: CIMultiDict[str]
     body: bytes = b""
+    transport: None = None  # what is answered is returned
 
     @property
     def content_length(self) -> int:
