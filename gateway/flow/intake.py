@@ -5,7 +5,6 @@ the same time wait for the same task. Nothing is refused as FAILED here unless i
 """
 
 import asyncio
-import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 
@@ -304,7 +303,7 @@ class Intake:
             limit,
             self.bounds.reply_timeout_s / 2,
         )
-        return dataclasses.replace(wish, fault=fault)
+        return replace(wish, fault=fault)
 
     def _arrived(self, code: str) -> None:
         self._arriving -= 1
