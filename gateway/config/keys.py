@@ -87,7 +87,7 @@ class Upstream(_Section):
 
     base_url: BaseAddress = Field(
         default="https://api.tossgames.com",
-        description="Where orders go. Another site of the same software differs only here.",
+        description="Where orders go. Another site of the same software differs here, and in callback_ips.",
     )
     timeout_s: Timeout = Field(
         default=60.0,
