@@ -9,6 +9,7 @@ from aiohttp import web
 from gateway.domain.errors import Code, Refused
 from gateway.domain.reseller import Reseller, in_networks
 from gateway.flow.directory import Directory
+from gateway.web.strangers import Strangers
 
 Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -26,11 +27,16 @@ class Gate:
         self.draining = False
         self._directory = directory
         self.trusted_proxies = tuple(trusted_proxies)
+        self.strangers = Strangers()
 
     def address(self, request: web.BaseRequest) -> Address | None:
         """Return the address that a request really comes from, or None where there is none."""
         forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
         return client_address(request.remote, forwarded, self.trusted_proxies)
+
+    def is_ours(self, address: Address) -> bool:
+        """Whether connections of this address are not counted: our proxies, and this machine."""
+        return address.is_loopback or in_networks(address, self.trusted_proxies)
 
     def reseller(self, request: web.BaseRequest, apikey: str | None) -> Reseller:
         """Return the reseller who may be answered.
@@ -40,13 +46,18 @@ class Gate:
         """
         reseller = self._directory.by_key(apikey)
         if reseller is None:
-            raise Refused(Code.API_KEY_NOT_FOUND)
+            raise self.stranger(request)
         address = self.address(request)
         if reseller.allow_ips and (address is None or not reseller.allows(address)):
             raise Refused(Code.IP_NOT_WHITELISTED, not_whitelisted(address))
         if reseller.suspended:
             raise Refused(Code.RESELLER_SUSPENDED)
         return reseller
+
+    def stranger(self, request: web.BaseRequest) -> Refused:
+        """Take note of who proved nothing; returns what he is to hear, some time later."""
+        self.strangers.take_note(self.address(request), id(request))
+        return Refused(Code.API_KEY_NOT_FOUND)
 
 
 def not_whitelisted(address: Address | None) -> str:
