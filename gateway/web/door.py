@@ -97,15 +97,16 @@ class Door:
         self._timer: asyncio.TimerHandle | None = None
         self.now = clock
 
-    def __len__(self) -> int:
-        """Return how many are in."""
+    @property
+    def open_now(self) -> int:
+        """How many are in."""
         return len(self._guests)
 
-    def open(self) -> None:
+    def begin(self) -> None:
         """Begin to look at the times, once a second."""
         self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look_again)
 
-    def shut(self) -> None:
+    def end(self) -> None:
         """Look at them no more."""
         if self._timer is not None:
             self._timer.cancel()
@@ -168,7 +169,7 @@ class Door:
 
     def _look_again(self) -> None:
         self.look()
-        self.open()
+        self.begin()
 
     def _turn_away(self, transport: asyncio.Transport, reason: str) -> None:
         self._tell(reason, transport)

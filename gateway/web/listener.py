@@ -89,7 +89,7 @@ class Listener:
         except OSError as error:
             where = f"{self._host}:{self._port}"
             raise OSError(error.errno, f"{where}: {os.strerror(error.errno or 0)}") from None
-        self.door.open()
+        self.door.begin()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -107,7 +107,7 @@ class Listener:
         """Wait for requests under way, then close every connection."""
         self.stop_accepting()
         await self._runner.cleanup()
-        self.door.shut()
+        self.door.end()
 
 
 def url_of(listener: Listener) -> str:

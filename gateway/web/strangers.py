@@ -52,11 +52,13 @@ class Strangers:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._sleep = asyncio.sleep
         self._records: OrderedDict[str, _Record] = OrderedDict()
         self._late: dict[int, _Record] = {}
 
-    def __len__(self) -> int:
-        """Return how many households are remembered."""
+    @property
+    def remembered(self) -> int:
+        """How many households are remembered."""
         return len(self._records)
 
     @property
@@ -87,7 +89,7 @@ class Strangers:
         record = self._late.get(answer)
         if record is None:
             return
-        await asyncio.sleep(delay_s(record.wrong))
+        await self._sleep(delay_s(record.wrong))
 
     def forget(self, answer: int) -> None:
         """Note that an answer was given, or never will be."""
