@@ -11,8 +11,14 @@ import math
 from http import HTTPStatus
 from typing import Any, cast
 
-from aiohttp import hdrs, web
-from aiohttp.http import HttpProcessingError, HttpRequestParser, HttpVersion10, HttpVersion11
+from aiohttp import EMPTY_PAYLOAD, StreamReader, hdrs, web
+from aiohttp.http import (
+    HttpProcessingError,
+    HttpRequestParser,
+    HttpVersion10,
+    HttpVersion11,
+    RawRequestMessage,
+)
 from aiohttp.http_exceptions import LineTooLong
 
 from gateway.web.door import Door, Guest
@@ -66,7 +72,7 @@ class Connection(web.RequestHandler):
         how: what aiohttp's own connection takes.
     """
 
-    __slots__ = ("_door", "_guest", "_head_bytes", "_is_served")
+    __slots__ = ("_door", "_guest", "_head_bytes", "_is_served", "is_plain")
 
     def __init__(self, door: Door, server: web.Server, **how: Any) -> None:  # noqa: ANN401  aiohttp's own
         super().__init__(server, **how)
@@ -74,6 +80,7 @@ class Connection(web.RequestHandler):
         self._guest: Guest | None = None
         self._head_bytes = 0
         self._is_served = False
+        self.is_plain = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Go on only where the door lets it in."""
@@ -111,9 +118,14 @@ class Connection(web.RequestHandler):
         )
         self.force_close()
 
-    def begin(self) -> None:
-        """Note that a request is whole, its head at least, and is being answered."""
+    def begin(self, *, is_plain: bool) -> None:
+        """Note that a request is whole, its head at least, and is being answered.
+
+        Args:
+            is_plain: it is of HTTP/1.1, has no body, and asks for no other protocol.
+        """
         self._is_served = True
+        self.is_plain = is_plain
         self._head_bytes = 0
         if self._guest is not None:
             self._guest.says_by = math.inf
@@ -171,6 +183,9 @@ _FIELDS_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 class Reception:
     """Stands between aiohttp's server and its application: looks at each request and answer.
 
+    It is on every order's way, so what most requests are, of HTTP/1.1 without a body, is told by
+    one flag.
+
     Args:
         server: aiohttp's; its two public hooks are taken over.
         strangers: who keep answers to wrong keys back, where there are keys.
@@ -179,56 +194,78 @@ class Reception:
     def __init__(self, server: web.Server, strangers: Strangers | None) -> None:
         self._strangers = strangers or Strangers()
         self._make_request, self._handle = server.request_factory, server.request_handler
-        server.request_factory, server.request_handler = self.make_request, self.answer
+        server.request_factory = self.make_request  # type: ignore[assignment]  # all are ours
+        server.request_handler = self.answer
 
-    def make_request(self, *args: Any) -> web.BaseRequest:  # noqa: ANN401  aiohttp's own
+    def make_request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: Connection,
+        *rest: Any,  # noqa: ANN401  aiohttp's own
+    ) -> web.BaseRequest:
         """Make a request of what was read, and tell its connection that it is being answered."""
-        request = self._make_request(*args)
-        cast(Connection, request.protocol).begin()
-        return request
+        protocol.begin(
+            is_plain=payload is EMPTY_PAYLOAD
+            and message.version is HttpVersion11
+            and not message.upgrade
+        )
+        return self._make_request(message, payload, protocol, *rest)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request, one that nobody has to answer with a plain line."""
+        connection: Connection = request.protocol  # type: ignore[assignment]  # all are ours
         strangers = self._strangers
         try:
-            response = await self._response(request)
-            if strangers.has_late:
-                await strangers.keep_back(id(request))
-        finally:
+            response = (
+                await self._handle(request) if connection.is_plain else await self._odd(request)
+            )
+        except web.HTTPException as error:
+            if error.status < HTTPStatus.BAD_REQUEST or error.content_type != "text/plain":
+                error.headers[hdrs.SERVER] = SERVER
+                raise  # a page of ours, or another address
+            response = _instead_of(error)
+        except BaseException:
             strangers.forget(id(request))
-            cast(Connection, request.protocol).end()
+            raise
+        finally:
+            connection.end()
+        if strangers.late:
+            await strangers.keep_back(id(request))
         headers = response.headers
         if hdrs.SERVER not in headers:
             headers[hdrs.SERVER] = SERVER
         # What stands behind an upgrade, or a body that nobody reads, is no request.
-        if hdrs.UPGRADE in request.headers or not request.content.is_eof():
+        if not connection.is_plain and (
+            hdrs.UPGRADE in request.headers or not request.content.is_eof()
+        ):
             response.force_close()
         return response
 
-    async def _response(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _odd(self, request: web.BaseRequest) -> web.StreamResponse:
         status = _refusal(request)
-        if status is not None:
-            response = said(status)
-            response.force_close()
-            return response
-        try:
+        if status is None:
             return await self._handle(request)
-        except web.HTTPException as error:
-            if error.status < HTTPStatus.BAD_REQUEST or error.content_type != "text/plain":
-                raise  # a page of ours, or another address
-            allow = error.headers.get(hdrs.ALLOW)
-            return said(error.status, **({} if allow is None else {hdrs.ALLOW: allow}))
+        response = said(status)
+        response.force_close()
+        return response
+
+
+def _instead_of(error: web.HTTPException) -> web.Response:
+    """Return our line instead of aiohttp's page."""
+    allow = error.headers.get(hdrs.ALLOW)
+    return said(error.status, **({} if allow is None else {hdrs.ALLOW: allow}))
 
 
 def _refusal(request: web.BaseRequest) -> int | None:
     """Return the status of a request that is no business of any handler."""
-    coding = request.headers.get(hdrs.TRANSFER_ENCODING)
-    if coding is not None and (
-        coding.lower() != "chunked" or request.version == HttpVersion10  # it does not know any
-    ):
-        return HTTPStatus.BAD_REQUEST
     if request.version not in _VERSIONS:
         return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
+    coding = request.headers.get(hdrs.TRANSFER_ENCODING, "chunked")
+    if coding.lower() != "chunked":  # packed, or in a coding that others may read otherwise
+        return HTTPStatus.BAD_REQUEST
+    if request.version == HttpVersion10 and hdrs.TRANSFER_ENCODING in request.headers:
+        return HTTPStatus.BAD_REQUEST  # it knows none, so where this one ends is a matter of taste
     return HTTPStatus.METHOD_NOT_ALLOWED if request.method == hdrs.METH_CONNECT else None
 
 

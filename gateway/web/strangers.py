@@ -48,23 +48,21 @@ class Strangers:
 
     Args:
         clock: seconds that never jump.
+
+    Attributes:
+        late: the answers that are to be kept back; nearly always none.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._sleep = asyncio.sleep
         self._records: OrderedDict[str, _Record] = OrderedDict()
-        self._late: dict[int, _Record] = {}
+        self.late: dict[int, _Record] = {}
 
     @property
     def remembered(self) -> int:
         """How many households are remembered."""
         return len(self._records)
-
-    @property
-    def has_late(self) -> bool:
-        """Whether any answer is to be kept back: cheap to ask before each answer."""
-        return bool(self._late)
 
     def take_note(self, address: Address | None, answer: int) -> None:
         """Take note of a wrong key.
@@ -80,20 +78,23 @@ class Strangers:
         if record.wrong == 1:
             log.warning("key.refused", address=home, in_minute_before=record.before)
         is_held = FREE < record.wrong < FLOOD
-        if is_held and record.waiting < MAX_WAITING_EACH and len(self._late) < MAX_WAITING:
+        if is_held and record.waiting < MAX_WAITING_EACH and len(self.late) < MAX_WAITING:
             record.waiting += 1
-            self._late[answer] = record
+            self.late[answer] = record
 
     async def keep_back(self, answer: int) -> None:
-        """Wait for as long as this answer is to be kept back; then it is to be forgotten."""
-        record = self._late.get(answer)
+        """Wait for as long as this answer is to be kept back; others are not."""
+        record = self.late.get(answer)
         if record is None:
             return
-        await self._sleep(delay_s(record.wrong))
+        try:
+            await self._sleep(delay_s(record.wrong))
+        finally:
+            self.forget(answer)
 
     def forget(self, answer: int) -> None:
         """Note that an answer was given, or never will be."""
-        record = self._late.pop(answer, None) if self._late else None
+        record = self.late.pop(answer, None)
         if record is not None:
             record.waiting -= 1
 

@@ -24,6 +24,12 @@ async def ask_wrongly(house: House, address: str = "203.0.113.9") -> tuple[str, 
     return answer.text, time.monotonic() - began
 
 
+def note(strangers: Strangers, address: str = "203.0.113.9") -> None:
+    """A wrong key whose answer is not waited for."""
+    strangers.take_note(ip_address(address), 0)
+    strangers.forget(0)
+
+
 def delays_of(house: House, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Let delays pass at once; returns the list of what they would have been."""
     delays: list[float] = []
@@ -64,11 +70,10 @@ async def test_a_right_key_is_answered_while_others_of_its_address_wait(
 ) -> None:
     house = await open_house(upstream.url, server=PROXY)
     for _ in range(FREE + 3):
-        house.gateway.gate.strangers.take_note(ip_address("203.0.113.9"), 0)
-        house.gateway.gate.strangers.forget(0)
+        note(house.gateway.gate.strangers)
     waiting = [asyncio.create_task(ask_wrongly(house)) for _ in range(MAX_WAITING_EACH + 10)]
     strangers = house.gateway.gate.strangers
-    await eventually(lambda: len(strangers._late) == MAX_WAITING_EACH)
+    await eventually(lambda: len(strangers.late) == MAX_WAITING_EACH)
     began = time.monotonic()
     for number in range(5):
         target = house.order_target(f"T{number}")
@@ -78,7 +83,7 @@ async def test_a_right_key_is_answered_while_others_of_its_address_wait(
     took = sorted([(await task)[1] for task in waiting])
     assert max(took[:10]) < 1  # for these no place to wait was left
     assert min(took[10:]) >= 2
-    assert strangers._late == {}
+    assert strangers.late == {}
 
 
 @pytest.mark.parametrize("dialect", ["v1", "v2", "v3", "status", "user", "json", "json-status"])
@@ -151,14 +156,13 @@ async def test_an_address_is_logged_once_a_minute_and_its_keys_are_counted(
 async def test_who_hangs_up_while_he_waits_holds_nothing(house: House) -> None:
     strangers = house.gateway.gate.strangers
     for _ in range(FREE + 1):
-        strangers.take_note(ip_address("127.0.0.1"), 0)
-        strangers.forget(0)
+        note(strangers, "127.0.0.1")
     _, writer = await asyncio.open_connection("127.0.0.1", house.port)
     writer.write(f"GET {house.order_target(apikey=WRONG)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    await eventually(lambda: strangers.has_late)
+    await eventually(lambda: strangers.late)
     writer.close()
     await writer.wait_closed()
-    await eventually(lambda: not strangers.has_late)
+    await eventually(lambda: not strangers.late)
     assert strangers._records["127.0.0.1"].waiting == 0
 
 
@@ -166,9 +170,7 @@ def test_so_many_are_remembered_and_the_one_longest_ago_is_forgotten(log: LogLin
     strangers = Strangers(clock=lambda: 0.0)
     for number in range(REMEMBERED + 5):
         strangers.take_note(ip_address(0x0A000000 + number), 0)
-        strangers.forget(0)
         strangers.take_note(ip_address("203.0.113.9"), 0)
-        strangers.forget(0)
     assert strangers.remembered == REMEMBERED
     assert strangers._records["203.0.113.9"].wrong == REMEMBERED + 5
     assert "10.0.0.0" not in strangers._records
