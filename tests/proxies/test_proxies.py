@@ -204,11 +204,12 @@ async def test_what_the_proxy_itself_refuses_is_plain_too_and_not_written_down(
         refused = [
             b"GET /?apikey=BROKEN-SECRET HTTP/9.9\r\n\r\n",
             f"GET /?apikey=LONG-SECRET&x={'x' * 60_000} HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode(),
-            f"{head}Authorization: BODY-SECRET\r\nContent-Length: 9999999\r\n\r\n".encode()
-            + b"x" * 100_000,
             f"{head}Authorization: TWICE-SECRET\r\nContent-Length: 1\r\nContent-Length: 2\r\n"
             "\r\nxx".encode(),
         ]
+        large = f"{head}Authorization: BODY-SECRET\r\nContent-Length: 9999999\r\n\r\n"
+        if kind == "nginx":  # Caddy passes a head on before it has seen the body's end
+            refused.append(large.encode() + b"x" * 100_000)
         for sent in refused:
             answer = (await proxy.exchange(PANEL, sent)).decode()
             assert 400 <= status_of(answer) <= 505
