@@ -8,6 +8,7 @@ setting a number and no more. Nothing here knows HTTP.
 """
 
 import asyncio
+import contextlib
 import math
 import resource
 import time
@@ -206,7 +207,10 @@ def raise_descriptors() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
     if descriptors() < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        with contextlib.suppress(
+            OSError, ValueError
+        ):  # a sandbox may forbid it: then fewer come in
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def places(descriptors: int, others: int, wanted: int) -> int:
