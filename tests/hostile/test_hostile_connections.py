@@ -247,6 +247,54 @@ class Wire(asyncio.Transport):
         return self.is_gone
 
 
+async def breaks(request: web.Request) -> web.Response:
+    raise {"error": RuntimeError("{key}"), "late": TimeoutError()}[request.query["how"]]
+
+
+async def page(request: web.Request) -> web.Response:
+    raise web.HTTPForbidden(text="<p>ours</p>", content_type="text/html")
+
+
+async def elsewhere(request: web.Request) -> web.Response:
+    raise web.HTTPSeeOther("/healthz")
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "body"),
+    [
+        ("/breaks?how=error", 500, b"kesalahan pada server / server error"),
+        ("/breaks?how=late", 504, b"permintaan ditolak / request refused"),
+        ("/nothing", 404, b"tidak ditemukan / not found"),
+        ("/page", 403, b"<p>ours</p>"),
+        ("/elsewhere", 303, b"303: See Other"),
+    ],
+)
+async def test_every_answer_names_us_without_versions_and_only_ours_has_a_page(
+    log: LogLines, target: str, status: int, body: bytes
+) -> None:
+    app = web.Application()
+    for path, handler in {"/breaks": breaks, "/page": page, "/elsewhere": elsewhere}.items():
+        app.router.add_get(path, handler)
+    listener = Listener(app, "127.0.0.1", 0)
+    await listener.start()
+    request = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    received = await raw_exchange(listener.address[1], request)
+    await listener.close()
+    assert int(received.split()[1]) == status
+    assert received.partition(b"\r\n\r\n")[2] == body
+    assert received.count(b"\r\nServer: otomax-gateway\r\n") == 1
+    assert b"aiohttp" not in received.lower()
+
+
+async def test_a_method_that_a_route_has_not_is_told_which_it_has() -> None:
+    async with listening(Limits()) as listener:
+        request = HEALTHZ.replace(b"GET", b"PUT").replace(b"Host", b"Connection: close\r\nHost")
+        received = await raw_exchange(listener.address[1], request)
+    assert received.startswith(b"HTTP/1.1 405 ")
+    assert b"\r\nAllow: GET,HEAD,POST\r\n" in received
+    assert received.endswith(b"\r\n\r\nmetode tidak didukung / method not allowed")
+
+
 def wires_let_in(door: Door, addresses: list[str]) -> list[bool]:
     guests: list[Guest | None] = [door.let_in(Wire(address)) for address in addresses]
     return [guest is not None for guest in guests]

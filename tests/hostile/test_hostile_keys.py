@@ -201,3 +201,19 @@ async def test_an_unknown_key_is_as_much_work_as_a_suspended_ones(
     calls.clear()
     assert "API_KEY_NOT_FOUND" in await house.order(apikey=WRONG)
     assert sorted(calls) == sorted(suspended) == ["address", "hash"]
+
+
+async def test_an_answer_that_is_kept_back_does_not_keep_the_gateway_from_stopping(
+    house: House,
+) -> None:
+    strangers = house.gateway.gate.strangers
+    for _ in range(FREE + 5):
+        note(strangers, "127.0.0.1")
+    waiting = asyncio.create_task(ask_wrongly(house, ""))
+    await eventually(lambda: strangers.late)
+    began = time.monotonic()
+    await house.stop()
+    assert time.monotonic() - began < 3
+    assert strangers.late == {}
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
