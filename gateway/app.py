@@ -275,7 +275,7 @@ class Gateway:
             listen=url_of(self.public),
             admin=url_of(self.admin),
             upstream=self.settings.upstream.base_url,
-            connections=self.public.door.limits.connections,
+            connections=limits_of(self.settings).connections,
             open_orders=self.settlement.open_orders,
             interrupted_sends=interrupted,
         )

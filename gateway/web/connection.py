@@ -148,7 +148,7 @@ class Connection(web.RequestHandler):
 
     def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401  aiohttp's own
         """Log what broke; a malformed request is its sender's mistake, and wakes nobody."""
-        if isinstance(kw.get("exc_info"), HttpProcessingError):
+        if isinstance(kw.get("exc_info"), HttpProcessingError | web.RequestPayloadError):
             self.logger.info(*args, **kw)
         else:
             super().log_exception(*args, **kw)
