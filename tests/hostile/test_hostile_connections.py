@@ -295,6 +295,25 @@ async def test_a_method_that_a_route_has_not_is_told_which_it_has() -> None:
     assert received.endswith(b"\r\n\r\nmetode tidak didukung / method not allowed")
 
 
+class Closing(Wire):
+    """Closed by us, with something left to send that nobody takes."""
+
+    def is_closing(self) -> bool:
+        return True
+
+
+def test_what_we_closed_does_not_stay_for_ever_with_its_last_bytes() -> None:
+    now = [0.0]
+    door = Door("test", Limits(unread_s=20, silent_s=3600), clock=lambda: now[0])
+    wire = Closing("203.0.113.9")
+    assert door.let_in(wire) is not None
+    for passed, is_gone in ((1, False), (20, False), (21, True)):
+        now[0] = passed
+        door.look()
+        assert wire.is_gone is is_gone
+    assert door.open_now == 0
+
+
 def wires_let_in(door: Door, addresses: list[str]) -> list[bool]:
     guests: list[Guest | None] = [door.let_in(Wire(address)) for address in addresses]
     return [guest is not None for guest in guests]
