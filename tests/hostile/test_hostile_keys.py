@@ -209,11 +209,12 @@ async def test_an_answer_that_is_kept_back_does_not_keep_the_gateway_from_stoppi
     strangers = house.gateway.gate.strangers
     for _ in range(FREE + 5):
         note(strangers, "127.0.0.1")
-    waiting = asyncio.create_task(ask_wrongly(house, ""))
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    writer.write(f"GET {house.order_target(apikey=WRONG)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     await eventually(lambda: strangers.late)
     began = time.monotonic()
     await house.stop()
     assert time.monotonic() - began < 3
+    assert await reader.read() == b""  # cut off
     await eventually(lambda: not strangers.late, within_s=1)
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
+    writer.close()
