@@ -17,7 +17,7 @@ from gateway.config import Settings
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Rules
 from gateway.domain.schedule import WATCH_S
-from gateway.flow.account import Account
+from gateway.flow.account import MAX_ASKING, Account
 from gateway.flow.catalog import Catalog
 from gateway.flow.desk import Desk
 from gateway.flow.directory import Directory
@@ -26,8 +26,8 @@ from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Bounds, Intake
 from gateway.flow.orders import Orders
 from gateway.flow.price import PriceGuard
-from gateway.flow.recheck import Recheck
-from gateway.flow.relay import Relay
+from gateway.flow.recheck import MAX_ASKED, MAX_LOOKUPS, Recheck
+from gateway.flow.relay import MAX_IN_FLIGHT, Relay
 from gateway.flow.resellers import Resellers
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Manner, Submission
@@ -39,10 +39,11 @@ from gateway.store.open import one_name, open_store, running_gateway
 from gateway.vault import ROOT, Vault
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
+from gateway.web.door import Door, Limits, descriptors, places
 from gateway.web.gate import Gate
 from gateway.web.json_api import JsonDialect
 from gateway.web.json_catalog import JsonCatalog
-from gateway.web.listener import Listener, url_of
+from gateway.web.listener import BACKLOG, Listener, url_of
 from gateway.web.ops import Health
 from gateway.web.otomax import OtomaxDialect
 from gateway.web.routes import Dialects, admin_app, public_app, quick_routes
@@ -55,6 +56,10 @@ _AT_REST_S = 2.5  # for what a command asks the upstream: `serve` waits for it, 
 _LOOK_AGAIN_S = 0.1
 _WEEK_S = 7 * 86_400  # so late nobody misses a date that a wrong clock has set
 _LAST_WORDS_S = 2.0  # for look-ups and deliveries under way when the gateway goes down
+_ADMIN_CONNECTIONS = 256  # some browsers, and what looks after us
+# Files that are open beside the panels' connections, at most: the operator's, those that the loop
+# accepts before it looks (the backlog), the journal with its threads, the log.
+_OTHER_FILES = _ADMIN_CONNECTIONS + BACKLOG + 128
 _LEASE_MARGIN_S = 30.0  # a send is not taken for dead while its own process may still journal it
 
 
@@ -247,9 +252,18 @@ class Gateway:
         self._callback = CallbackRoutes(
             self.gate, self.inbox, journal.vault, settings.upstream.callback_ips
         )
-        app = public_app(dialects, self._callback, health)
-        self.public = Listener(app, *server.address, quick_routes(dialects))
-        self.admin = Listener(admin_app(health), *admin.address)
+        self.public = Listener(
+            public_app(dialects, self._callback, health),
+            *server.address,
+            door=Door("public", limits_of(settings), self.gate.is_ours),
+            strangers=self.gate.strangers,
+            quick=quick_routes(dialects),
+        )
+        self.admin = Listener(
+            admin_app(health),
+            *admin.address,
+            door=Door("admin", Limits(connections=_ADMIN_CONNECTIONS), self.gate.is_ours),
+        )
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, one_name(path))
 
@@ -283,6 +297,7 @@ class Gateway:
             listen=url_of(self.public),
             admin=url_of(self.admin),
             upstream=self.settings.upstream.base_url,
+            connections=limits_of(self.settings).connections,
             open_orders=self.settlement.open_orders,
             interrupted_sends=interrupted,
         )
@@ -443,6 +458,16 @@ def bounds_of(settings: Settings) -> Bounds:
         orders_per_s=settings.limits.orders_per_s,
         max_open_orders=settings.limits.max_open_orders,
         reply_timeout_s=settings.server.reply_timeout_s,
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return what panels' connections may do; the calls that we make keep their descriptors."""
+    calls = settings.upstream.max_in_flight + MAX_LOOKUPS + MAX_ASKED + MAX_ASKING + MAX_IN_FLIGHT
+    server = settings.server
+    return Limits(
+        connections=places(descriptors(), calls + _OTHER_FILES, server.max_connections),
+        each=server.max_connections_per_address,
     )
 
 

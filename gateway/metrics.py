@@ -25,6 +25,24 @@ callbacks = Counter(
     ["outcome"],
     registry=_REGISTRY,
 )
+keys_refused = Counter(
+    "otomax_gateway_keys_refused",
+    "Requests with a key that is nobody's.",
+    registry=_REGISTRY,
+)
+connections_refused = Counter(
+    "otomax_gateway_connections_refused",
+    "Connections that were cut off: there were too many in all, or of one address; nothing was "
+    "said, a request was not finished, or an answer not taken.",
+    ["reason"],
+    registry=_REGISTRY,
+)
+connections = Gauge(
+    "otomax_gateway_connections",
+    "Open connections, by listener.",
+    ["listener"],
+    registry=_REGISTRY,
+)
 deliveries = Counter(
     "otomax_gateway_deliveries",
     "Attempts to tell a reseller, by whether it took the message.",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.sandbox import Sandbox, SandboxOptions, start_sandbox
+from tests.proxies.fronts import WRITERS, program
 from tests.support import (
     FakeUpstream,
     House,
@@ -17,6 +18,17 @@ from tests.support import (
     open_houses,
     panel_receiving,
 )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say it loudly where a proxy was missing, for nothing else would show it."""
+    for kind in WRITERS:
+        if not program(kind):
+            terminalreporter.write_line(
+                f"NOT RUN: tests/proxies with {kind}, which is not installed: apt install {kind}",
+                yellow=True,
+                bold=True,
+            )
 
 
 @pytest.fixture

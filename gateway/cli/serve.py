@@ -30,8 +30,13 @@ def serve(config: Path | None) -> None:
     from gateway.log import get_logger, setup_logging
     from gateway.store import JournalInUse, JournalUnusable
     from gateway.vault import VaultError
+    from gateway.web.connection import has_strict_parser
+    from gateway.web.door import raise_descriptors
 
+    if not has_strict_parser():
+        fail(_LENIENT, EXIT_CONFIGURATION)
     settings = settings_or_exit(config)
+    raise_descriptors()
     setup_logging(format=settings.log.format, level=settings.log.level)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -43,6 +48,12 @@ def serve(config: Path | None) -> None:
     except Exception as error:  # noqa: BLE001  a mistake of ours ends the process, with a clean log
         get_logger(__name__).critical("gateway.failed", exc_info=error)
         sys.exit(1)
+
+
+_LENIENT = (
+    "aiohttp runs without its compiled parser here, and its other one is too lenient for the open "
+    "internet: unset AIOHTTP_NO_EXTENSIONS, or install aiohttp from a wheel"
+)
 
 
 def loop_factory() -> "type[asyncio.AbstractEventLoop] | None":

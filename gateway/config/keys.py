@@ -1,6 +1,6 @@
 """The keys of the configuration: each with its default, its unit and its reason.
 
-Only the sections and their whole may live here; the keys are frozen by the contract. A description
+Only the sections and their whole may live here; the keys of the contract are frozen. A description
 is what the operator reads above the key in config.example.toml: unit first, then why the default
 is what it is, and for a limit what happens at it.
 """
@@ -61,6 +61,17 @@ class Server(_Section):
         description="Addresses or networks of your own reverse proxies. Only from these is "
         "X-Forwarded-For believed, right to left; anybody else could write it himself.",
     )
+    max_connections: Count = Field(
+        default=10_000,
+        description="Open connections in all, some 20 KiB of memory each; fewer where the system "
+        "allows too few open files beside what the journal, the upstream and the deliveries need. "
+        "At the limit one that never said anything makes room, else the new one is closed.",
+    )
+    max_connections_per_address: Count = Field(
+        default=256,
+        description="Open connections of one address (of IPv6: of one /64); a new one is closed "
+        "then. Your trusted_proxies and this machine itself are not bounded.",
+    )
 
     @property
     def address(self) -> tuple[str, int]:
@@ -87,7 +98,8 @@ class Upstream(_Section):
 
     base_url: BaseAddress = Field(
         default="https://api.tossgames.com",
-        description="Where orders go. Another site of the same software differs here, and in callback_ips.",
+        description="Where orders go. Another site of the same software differs here, and in"
+        " callback_ips.",
     )
     timeout_s: Timeout = Field(
         default=60.0,

@@ -10,6 +10,8 @@ from gateway.domain.errors import Code, JournalUnavailable, Refused
 from gateway.domain.reseller import Reseller, in_networks
 from gateway.flow.directory import Directory
 from gateway.protocol.otomax import Credentials, are_genuine
+from gateway.web.connection import withhold
+from gateway.web.strangers import Strangers
 
 Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -30,6 +32,7 @@ class Gate:
         self.draining = False
         self._directory = directory
         self.trusted_proxies = tuple(trusted_proxies)
+        self.strangers = Strangers()
 
     def refuse_while_draining(self) -> None:
         """Raise JournalUnavailable where this process takes nothing any more."""
@@ -46,6 +49,10 @@ class Gate:
         if self.trusted_proxies:
             return str(self.address(request))
         return _shown(request.remote or "")
+
+    def is_ours(self, address: Address) -> bool:
+        """Whether connections of this address are not counted: our proxies, and this machine."""
+        return address.is_loopback or in_networks(address, self.trusted_proxies)
 
     def reseller(self, request: web.BaseRequest, apikey: str | None) -> Reseller:
         """Return the reseller who may be answered.
@@ -71,14 +78,20 @@ class Gate:
     def _permitted(self, request: web.BaseRequest, reseller: Reseller | None) -> Reseller:
         """Return who proved to be this reseller, where they may be answered."""
         if reseller is None:
-            raise Refused(Code.API_KEY_NOT_FOUND)
-        if reseller.allow_ips:
+            raise self.stranger(request)
+        if reseller.allow_ips or reseller.suspended:  # as much work as for who is unknown
             address = self.address(request)
-            if address is None or not reseller.allows(address):
+            if reseller.allow_ips and (address is None or not reseller.allows(address)):
                 raise Refused(Code.IP_NOT_WHITELISTED, not_whitelisted(address))
         if reseller.suspended:
             raise Refused(Code.RESELLER_SUSPENDED)
         return reseller
+
+    def stranger(self, request: web.BaseRequest) -> Refused:
+        """Take note of who proved nothing; returns what he is to hear, some time later."""
+        self.strangers.take_note(self.address(request), id(request))
+        withhold(request)
+        return Refused(Code.API_KEY_NOT_FOUND)
 
 
 def not_whitelisted(address: Address | None) -> str:

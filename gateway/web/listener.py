@@ -1,7 +1,7 @@
-"""A listening port, with the limits of a connection, and an own answer to malformed requests.
+"""A listening port: one application behind one door, and how long a connection is kept.
 
-aiohttp's own answer repeats the request line, key included, in the body and in the log; its runner
-keeps idle connections for an hour. Both are decided here, with public parts of aiohttp only.
+aiohttp's runner keeps idle connections for an hour and unpacks bodies; both are decided here, with
+public parts of aiohttp only. What a connection may do stands in `connection` and `door`.
 """
 
 import asyncio
@@ -11,52 +11,28 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
 
 from gateway.protocol.fields import is_identifier
+from gateway.web.connection import (
+    MAX_FIELD_BYTES,
+    MAX_FIELDS,
+    MAX_LINE_BYTES,
+    Connection,
+    Reception,
+)
+from gateway.web.door import Door
+from gateway.web.strangers import Strangers
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Longer than any proxy in front keeps its own (nginx: 60 s), so that it never sends into a closing
 # one.
 _KEEPALIVE_S = 75
-# A callback_url of 2,000 characters, every one percent-encoded as three bytes of UTF-8, and the
-# rest.
-_MAX_LINE_BYTES = 24 * 1024
-_MAX_HEADER_BYTES = 8 * 1024
+BACKLOG = 1024  # panels that all come back at once after a start of ours
+_LINGER_S = 2.0  # a body that nobody reads is listened to so long, so that its sender hears why
 _LAST_WORDS_S = 1.0  # for requests under way when the listener is closed
-_SERVER_ERROR = 500
-_SAID = {500: "kesalahan pada server / server error", 400: "permintaan tidak sah / bad request"}
-
-
-class _Connection(web.RequestHandler):
-    """A connection whose errors say nothing of what was asked."""
-
-    __slots__ = ()
-
-    def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401  aiohttp's own
-        """Log what broke; a malformed request is its sender's mistake, and wakes nobody."""
-        if isinstance(kw.get("exc_info"), HttpProcessingError | web.RequestPayloadError):
-            self.logger.info(*args, **kw)
-        else:
-            super().log_exception(*args, **kw)
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = _SERVER_ERROR,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  it holds the request line
-    ) -> web.StreamResponse:
-        """Answer with one plain line and close; the log gets the kind of error alone."""
-        super().handle_error(request, status, exc, None)
-        text = _SAID.get(status, "permintaan ditolak / request refused")
-        response = web.Response(status=status, text=text, content_type="text/plain")
-        response.force_close()
-        return response
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +67,23 @@ class Listener:
         app: what is answered.
         host: address to listen on.
         port: 0 takes a free one.
+        door: who may come in, and for how long.
+        strangers: who keep answers to wrong keys back, where there are keys.
         quick: what is answered without asking the application.
     """
 
-    def __init__(
-        self, app: web.Application, host: str, port: int, quick: Quick | None = None
+    def __init__(  # noqa: PLR0913  a port, and whoever watches over it
+        self,
+        app: web.Application,
+        host: str,
+        port: int,
+        *,
+        door: Door | None = None,
+        strangers: Strangers | None = None,
+        quick: Quick | None = None,
     ) -> None:
+        self.door = door or Door()
+        self._strangers = strangers
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_WORDS_S)
         self._host = host
         self._port = port
@@ -115,23 +102,29 @@ class Listener:
         assert server is not None  # noqa: S101  set up above
         if self._quick is not None:
             server.request_handler = _quickly(self._quick, server.request_handler)  # type: ignore[assignment]  # the application's server makes each a web.Request
+        Reception(server, self._strangers)
         connection = partial(
-            _Connection,
+            Connection,
+            self.door,
             server,
             loop=loop,
-            access_log=None,  # type: ignore[arg-type]  # what aiohttp's own runner passes
+            access_log=None,
             logger=logging.getLogger("aiohttp.server"),
             keepalive_timeout=_KEEPALIVE_S,
-            max_line_size=_MAX_LINE_BYTES,
-            max_field_size=_MAX_HEADER_BYTES,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_FIELD_BYTES,
+            max_headers=MAX_FIELDS,
+            lingering_time=_LINGER_S,
+            auto_decompress=False,
         )
         try:
             self._server = await loop.create_server(
-                connection, self._host, self._port, backlog=1024, reuse_address=True
+                connection, self._host, self._port, backlog=BACKLOG, reuse_address=True
             )
         except OSError as error:
             where = f"{self._host}:{self._port}"
             raise OSError(error.errno, f"{where}: {os.strerror(error.errno or 0)}") from None
+        self.door.begin()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -149,6 +142,7 @@ class Listener:
         """Wait for requests under way, then close every connection."""
         self.stop_accepting()
         await self._runner.cleanup()
+        self.door.end()
 
 
 def _quickly(quick: Quick, ordinary: Handler) -> Handler:

@@ -6,12 +6,12 @@ from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import HttpVersion11
 
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.reseller import Reseller
 from gateway.log import get_logger
 from gateway.protocol.fields import is_identifier
+from gateway.web.connection import is_plain
 
 log = get_logger(__name__)
 
@@ -60,8 +60,8 @@ def say(request: web.Request, text: str, status: int = 200) -> web.Response:
     transport = request.transport
     if (
         transport is None
+        or not is_plain(request)
         or not request.keep_alive
-        or request.version != HttpVersion11
         or request.protocol.writing_paused  # who does not read must not fill our memory
     ):
         return line(text, status)

@@ -52,6 +52,12 @@ CONTRACT_DEFAULTS: dict[str, object] = {
     "log.level": "info",
 }
 
+OUR_DEFAULTS: dict[str, object] = {
+    "server.max_connections": 10_000,
+    "server.max_connections_per_address": 256,
+}
+DEFAULTS = CONTRACT_DEFAULTS | OUR_DEFAULTS
+
 
 def flat(settings: Settings) -> dict[str, object]:
     return {
@@ -76,7 +82,7 @@ def mistakes_of(path: Path | None, environ: dict[str, str]) -> list[str]:
 
 def test_the_defaults_are_the_contracts(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, f"[server]\n{PUBLIC}"), {})
-    assert flat(settings) == CONTRACT_DEFAULTS | {"server.public_url": URL}
+    assert flat(settings) == DEFAULTS | {"server.public_url": URL}
 
 
 def test_the_example_is_the_rendered_template() -> None:
@@ -98,8 +104,8 @@ def test_the_example_uncommented_holds_every_default(tmp_path: Path) -> None:
     text = re.sub(r"(?m)^# (\w+ = )", r"\1", render_template())
     text = text.replace('public_url = ""', PUBLIC.strip())
     settings = load_settings(write(tmp_path, text), {})
-    assert set(settings.places) == set(flat(settings)) == {*CONTRACT_DEFAULTS, "server.public_url"}
-    assert flat(settings) == CONTRACT_DEFAULTS | {"server.public_url": URL}
+    assert set(settings.places) == set(flat(settings)) == {*DEFAULTS, "server.public_url"}
+    assert flat(settings) == DEFAULTS | {"server.public_url": URL}
 
 
 def test_every_key_of_the_example_has_a_reason() -> None:

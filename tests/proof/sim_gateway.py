@@ -59,7 +59,7 @@ class Surroundings:
 class _Listener:
     """Listens to nobody; its application is asked directly."""
 
-    def __init__(self, app: web.Application, host: str, port: int, _: object = None) -> None:
+    def __init__(self, app: web.Application, host: str, port: int, **door: object) -> None:
         self.app = app
         self.address = (host, port)
 

@@ -86,8 +86,8 @@ async def test_a_long_callback_url_fits_and_a_line_without_end_does_not(
     forty = house.order_target("3").replace(house.keys["toko"], KEY_IN_LINE)
     forty += "&filler=" + "x" * 40 * 1024
     answer = await house.get(forty)
-    assert answer.status == 400
-    assert answer.text == "permintaan tidak sah / bad request"
+    assert answer.status == 414
+    assert answer.text == "alamat terlalu panjang / request line too long"
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert len(upstream.orders) == 2
     assert KEY_IN_LINE not in house.log.text
@@ -95,7 +95,7 @@ async def test_a_long_callback_url_fits_and_a_line_without_end_does_not(
 
 async def test_a_header_without_end_is_refused(house: House, upstream: FakeUpstream) -> None:
     answer = await house.get(house.order_target(), X_Filler="x" * 9 * 1024)
-    assert answer.status == 400
+    assert answer.status == 431
     assert upstream.asked == []
 
 
