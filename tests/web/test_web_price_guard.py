@@ -216,7 +216,7 @@ async def test_it_is_journaled_told_and_never_sent(
     shown = await house.shown()
     assert (shown["status"], shown["note"], shown["sends"]) == ("FAILED", note, 0)
     assert (shown["first_sent_at"], shown["final_at"] is None) == (None, False)
-    assert await house.kinds() == ["asked", "decided"]
+    assert (await house.kinds())[:2] == ["asked", "decided"]
     await eventually(lambda: panel.targets)
     (told,) = panel.told
     assert (told["status"], told["trx_id"], told["sn"]) == ("FAILED", "T1", note)
