@@ -73,6 +73,10 @@ class Gate:
         allow_pin = reseller is not None and reseller.allow_pin
         are_right = are_genuine(shown, *(secrets or _NOBODYS), allow_pin=allow_pin)
         is_member = are_right and secrets is not None
+        # A pin is short and can be guessed, as no key can: who has guessed too often in this
+        # minute guesses in vain, also rightly.
+        if is_member and self.strangers.is_flood(self.address(request)):
+            is_member = False
         return self._permitted(request, reseller if is_member else None)
 
     def _permitted(self, request: web.BaseRequest, reseller: Reseller | None) -> Reseller:

@@ -1,9 +1,10 @@
 """What becomes of who shows wrong keys: each household for itself, and nobody with a right one.
 
 The key is always looked up first: behind one address there may be a guesser and three honest
-panels, and a right key is answered as ever. Looking one up is a hash of 1 µs, a fiftieth of the
-answer that says so; what is saved at a flood is all the rest. A wrong key is answered with the
-same bytes each time, so nothing shows what is thought of its sender.
+panels, and a right key is answered as ever; but not a right pin, for that may have been guessed.
+Looking one up is a hash of 1 µs, a fiftieth of the answer that says so; what is saved at a flood
+is all the rest. A wrong key is answered with the same bytes each time, so nothing shows what is
+thought of its sender.
 
 Counted by a clock that nobody can set. Nothing here knows HTTP.
 """
@@ -81,6 +82,15 @@ class Strangers:
         if is_held and record.waiting < MAX_WAITING_EACH and len(self.late) < MAX_WAITING:
             record.waiting += 1
             self.late[answer] = record
+
+    def is_flood(self, address: Address | None) -> bool:
+        """Whether so many wrong keys came from there within a minute that somebody guesses."""
+        record = self._records.get(household(address) if address is not None else "-")
+        return (
+            record is not None
+            and record.wrong >= FLOOD
+            and self._clock() - record.since < MINUTE_S
+        )
 
     async def keep_back(self, answer: int) -> None:
         """Wait for as long as this answer is to be kept back; others are not."""

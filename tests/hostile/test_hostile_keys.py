@@ -11,6 +11,7 @@ from gateway.vault import Vault
 from gateway.web.gate import Gate
 from gateway.web.strangers import FLOOD, FREE, MAX_WAITING_EACH, REMEMBERED, Strangers, delay_s
 from tests.support import FakeUpstream, House, LogLines, OpenHouse, eventually
+from tests.web.native import NATIVE, PASSWORD, PIN, trx
 
 WRONG = "KEY-OF-NOBODY"
 PROXY = {"trusted_proxies": ["127.0.0.1"]}
@@ -218,3 +219,28 @@ async def test_an_answer_that_is_kept_back_does_not_keep_the_gateway_from_stoppi
     assert await reader.read() == b""  # cut off
     await eventually(lambda: not strangers.late, within_s=1)
     writer.close()
+
+
+async def test_who_guesses_pins_guesses_in_vain_also_rightly(
+    open_house: OpenHouse, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await open_house(upstream.url, server=PROXY, reseller=dict(NATIVE, allow_pin=True))
+    delays_of(house, monkeypatch)
+    right = trx(sign=None, pin=PIN, password=PASSWORD)
+
+    async def ask(query: str, address: str = "203.0.113.9") -> str:
+        return (await house.get(f"/trx?{query}", X_Forwarded_For=address)).text
+
+    wrong = ""
+    for guess in range(FLOOD):
+        wrong = await ask(trx(sign=None, pin=f"{guess:06}", password=PASSWORD))
+        assert "ERROR. API_KEY_NOT_FOUND" in wrong
+    assert await ask(right) == wrong
+    assert "ERROR. API_KEY_NOT_FOUND" in await ask(trx())  # nor a sign, which is made of the pin
+    assert upstream.orders == []
+    key_holder = await house.get(house.order_target("T2"), X_Forwarded_For="203.0.113.9")
+    assert ", status PENDING. " in key_holder.text  # but a key, which nobody guesses
+    assert "akan diproses" in await ask(right, "203.0.113.10")
+    strangers = house.gateway.gate.strangers
+    monkeypatch.setattr(strangers, "_clock", lambda: time.monotonic() + 61)
+    assert "akan diproses" in await ask(trx("T3"))
