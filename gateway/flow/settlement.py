@@ -107,13 +107,16 @@ class Settlement:
         self._wake_recheck = recheck
         self._wake_relay = relay
 
-    async def settle(self, order_id: int, evidence: Evidence, said: str) -> Change:
+    async def settle(
+        self, order_id: int, evidence: Evidence, said: str, *, patient: bool = False
+    ) -> Change:
         """Apply one piece of evidence; durable when it returns.
 
         Args:
             order_id: whose.
             evidence: what was heard.
             said: how it was said, for the timeline, without secrets.
+            patient: nobody waits for it.
 
         Raises:
             JournalUnavailable: nothing was applied; try again.
@@ -127,7 +130,7 @@ class Settlement:
             return self._record(order, change, evidence, said, now)
 
         passed(f"{evidence.source}.before_commit")
-        written = await self._store.change_order(order_id, decide)
+        written = await self._store.change_order(order_id, decide, patient=patient)
         passed(f"{evidence.source}.after_commit")
         before, change = made[0]
         self._directory.saw_saldo(change.order.account, evidence.saldo)

@@ -191,7 +191,7 @@ class Submission:
                 self._directory.saw_saldo(order.account, evidence.saldo)
                 tell(Told(order, relayed))
                 tell = _nobody
-            change = await self._settle(order.id, evidence, said)
+            change = await self._settle(order.id, evidence, said, patient=tell is _nobody)
         finally:
             self.in_flight.discard(turn.order_id)
             self._heard_of.discard(turn.order_id)
@@ -255,10 +255,12 @@ class Submission:
             await asyncio.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    async def _settle(self, order_id: int, evidence: Evidence, said: str) -> Change:
+    async def _settle(
+        self, order_id: int, evidence: Evidence, said: str, *, patient: bool
+    ) -> Change:
         while True:
             try:
-                return await self._settlement.settle(order_id, evidence, said)
+                return await self._settlement.settle(order_id, evidence, said, patient=patient)
             except JournalUnavailable as error:
                 log.warning("order.unsettled", order_id=order_id, reason=str(error))
             await asyncio.sleep(AFTER_TROUBLE_S)

@@ -294,8 +294,16 @@ class Store(Protocol):
         """
         ...
 
-    async def change_order(self, order_id: int, decide: Callable[[Order], Record]) -> Record:
-        """Change an order by a function of what it is now; returns what was written."""
+    async def change_order(
+        self, order_id: int, decide: Callable[[Order], Record], *, patient: bool = False
+    ) -> Record:
+        """Change an order by a function of what it is now; returns what was written.
+
+        Args:
+            order_id: which.
+            decide: makes of the order what is written.
+            patient: nobody waits for it, so that what somebody waits for may be written before.
+        """
         ...
 
     async def order(self, order_id: int) -> Order:

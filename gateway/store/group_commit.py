@@ -36,6 +36,10 @@ _BROKEN = frozenset({sqlite3.OperationalError, sqlite3.DatabaseError, sqlite3.In
 # batch never waits, so a single order does not.
 COMPANY = 24  # items that need not wait
 COMPANY_S = 0.001
+# What nobody waits for (a reply that was told before it is written) leaves the way to others:
+# under load it is written when so much of it has come together, or after so long.
+PATIENT = 48  # items
+PATIENT_S = 0.05
 MAX_BATCH = 256  # items a commit: beyond this the fsync is no longer what a write costs
 # Longer than SQLite waits for a lock (5 s) and any disk that is only slow; shorter than panels are
 # kept waiting (15 s). A disk that takes longer hangs.
@@ -103,6 +107,9 @@ class Writer:
         self._memory = memory or Memory()
         self.patience_s = patience_s
         self._waiting: list[Item] = []
+        self._patient: list[Item] = []
+        self._patient_until = 0.0  # in the loop's time
+        self._wake: asyncio.Future[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._hangs = False
 
@@ -122,12 +129,13 @@ class Writer:
         result: T = await self.add(_each_aside, work)
         return result
 
-    def add(self, many: Many[A, T], asked: A) -> "asyncio.Future[T]":
+    def add(self, many: Many[A, T], asked: A, *, patient: bool = False) -> "asyncio.Future[T]":
         """Ask for something that is done together with whatever is asked the same way.
 
         Args:
             many: does it; the same function object for what goes together.
             asked: what it is given.
+            patient: nobody is kept waiting by it, so that others may go before it.
 
         Returns:
             What to await: the result once it is durable, or JournalUnavailable.
@@ -136,7 +144,14 @@ class Writer:
         if self._hangs:
             future.set_exception(JournalUnavailable(_HANGS))
             return future
-        self._waiting.append(Item(many, asked, future))
+        if patient:
+            if not self._patient:
+                self._patient_until = self._loop.time() + PATIENT_S
+            self._patient.append(Item(many, asked, future))
+        else:
+            self._waiting.append(Item(many, asked, future))
+        if self._wake is not None and self._is_pressing():
+            _rouse(self._wake)
         if self._draining is None:
             self._draining = self._loop.create_task(self._drain())
         return future
@@ -150,13 +165,39 @@ class Writer:
 
     async def _drain(self) -> None:
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                await self._write_batch(batch)
+            while self._waiting or self._patient:
+                await self._pressing()
+                await self._write_batch(self._next_batch())
                 if 0 < len(self._waiting) < COMPANY:
                     await asyncio.sleep(COMPANY_S)
         finally:
             self._draining = None  # whatever happened, the next writer begins anew
+
+    def _is_pressing(self) -> bool:
+        """Whether anything is to be written now."""
+        return bool(self._waiting) or len(self._patient) >= PATIENT
+
+    async def _pressing(self) -> None:
+        """Wait until something is to be written, or what is patient has waited long enough."""
+        if self._is_pressing() or self._loop.time() >= self._patient_until:
+            return
+        self._wake = self._loop.create_future()
+        timer = self._loop.call_at(self._patient_until, _rouse, self._wake)
+        try:
+            await self._wake
+        finally:
+            timer.cancel()
+            self._wake = None
+
+    def _next_batch(self) -> list[Item]:
+        """Take what is written next: what is patient only when its time has come."""
+        is_due = len(self._patient) >= PATIENT or self._loop.time() >= self._patient_until
+        if self._patient and (is_due or not self._waiting):
+            batch, self._patient = self._patient[:MAX_BATCH], self._patient[MAX_BATCH:]
+            self._patient_until = self._loop.time()  # what is left has waited as long
+        else:
+            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        return batch
 
     async def _write_batch(self, batch: list[Item]) -> None:
         """Write a batch; everybody in it hears, whatever happens."""
@@ -174,7 +215,8 @@ class Writer:
     def _refuse_the_rest(self) -> None:
         """Refuse what waits for a batch that hangs: none of it was begun."""
         self._hangs = True
-        refused, self._waiting = self._waiting, []
+        refused = self._waiting + self._patient
+        self._waiting, self._patient = [], []
         for item in refused:
             tell(item.future, JournalUnavailable(_HANGS))
 
@@ -182,6 +224,11 @@ class Writer:
         """Wait until nothing is being written, however long: a batch that hangs may still be."""
         while self._draining is not None:
             await asyncio.wait({self._draining})
+
+
+def _rouse(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _each_aside(connection: sqlite3.Connection, works: list[Work[Any]]) -> list[Any]:

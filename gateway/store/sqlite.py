@@ -193,8 +193,10 @@ class SqliteStore:
     async def place(self, record: Record) -> tuple[Order, bool]:
         return await self._writer.add(self._orders.place, record)
 
-    async def change_order(self, order_id: int, decide: Callable[[Order], Record]) -> Record:
-        return await self._writer.add(self._orders.change, (order_id, decide))
+    async def change_order(
+        self, order_id: int, decide: Callable[[Order], Record], *, patient: bool = False
+    ) -> Record:
+        return await self._writer.add(self._orders.change, (order_id, decide), patient=patient)
 
     async def order(self, order_id: int) -> Order:
         known = self._known.order(order_id)
