@@ -203,10 +203,12 @@ class Submission:
         """Whether the reply may be said before it is journaled.
 
         PENDING alone: the order is durable, and is PENDING there. Not where a callback or a
-        look-up spoke of the order meanwhile, for the journal may know better by now.
+        look-up spoke of the order meanwhile, for the journal may know better by now; nor where
+        the reply names the invoice, for by that the order must be found as soon as it is known.
         """
         is_pending = evidence.verdict is Status.PENDING and order.status is Status.PENDING
-        return is_pending and order.sends == 1 and order.id not in self._heard_of
+        is_first = order.sends == 1 and order.id not in self._heard_of
+        return is_pending and is_first and evidence.invoice_number is None
 
     async def _read(self, order_id: int) -> Order:
         """Return an order as it is now, however long the journal is away (T14)."""

@@ -287,6 +287,14 @@ class House:
         sql = f"PRAGMA query_only = {'ON' if broken else 'OFF'}"
         await self.on_journal(lambda connection: connection.execute(sql).fetchall())
 
+    def answer_wrong_keys_at_once(self) -> None:
+        """Keep no answer to a wrong key back: a test shows something else, with many of them."""
+
+        async def at_once(_: float) -> None:
+            return
+
+        self.gateway.gate.strangers._sleep = at_once  # type: ignore[assignment]  # it is only called
+
     def skip(self, seconds: float) -> None:
         """Let time pass, and let the workers look at once."""
         self.clock.skip(seconds)

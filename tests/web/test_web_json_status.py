@@ -165,3 +165,15 @@ async def test_a_bad_callback_url_is_refused_and_nobody_is_told(
     refused(answer, 400, "INVALID_CALLBACK_URL", "Bad Request")
     assert answer.headers["Content-Type"] == JSON
     assert await house.deliveries() == []
+
+
+async def test_an_order_is_found_by_its_invoice_as_soon_as_that_is_told(
+    house: House, upstream: FakeUpstream
+) -> None:
+    for number in range(20):
+        upstream.json_order = invoice("PENDING", http=201, invoice_number=f"APIKUY_{number}")
+        fields = {"product_code": "S1_1187", "user_id": "1", "trx_id": f"N{number}"}
+        told = data(await house.ask_json("POST", "/v2/order", fields), 201)
+        upstream.look_up = invoice("PENDING", invoice_number=f"APIKUY_{number}")
+        found = await house.ask_json("GET", f"/v1/status/{told['invoice_number']}")
+        assert data(found)["trx_id"] == f"N{number}"

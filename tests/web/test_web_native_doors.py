@@ -280,6 +280,7 @@ async def test_any_bytes_in_any_parameter_are_one_line_that_claims_nothing(
     house: House, upstream: FakeUpstream, name: str
 ) -> None:
     """Signed over what is sent, where that can be read; a GET and a POST read the same."""
+    house.answer_wrong_keys_at_once()
     for number, value in enumerate(HOSTILE):
         fields = {"memberID": "TOKO", "product": "S1_1187", "dest": "123456789"}
         fields |= {"refID": f"N{number}", "sign": ""}
