@@ -96,11 +96,20 @@ def _markdown(told: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _meaning(name: str) -> str:
+    from gateway.protocol.expressions import MEANINGS
+
+    return MEANINGS[name.partition(" ")[0]]
+
+
 def _tables(sheet: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
     tables = {
         "Pengaturan": sheet["settings"],
         "Contoh jawaban": sheet["samples"],
         "Contoh callback": sheet["callbacks"],
-        "Ekspresi reguler": sheet["expressions"],
+        "Ekspresi reguler": {
+            f"{name} ({_meaning(name)})": expression
+            for name, expression in sheet["expressions"].items()
+        },
     }
     return [(title, rows) for title, rows in tables.items() if rows]

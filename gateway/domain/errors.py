@@ -59,6 +59,9 @@ SENTENCES: dict[Code, str] = {
     Code.PRICE_CHANGED: "Harga produk di atas batas, transaksi tidak dikirim.",
 }
 
+UPSTREAMS = tuple(Code)[:12]
+"""The codes of the upstream's document; the others are ours."""
+
 # What the upstream says before it buys, and so proves that nothing was bought (contract T4).
 DEFINITE_REFUSALS = frozenset(
     {

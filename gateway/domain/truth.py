@@ -283,7 +283,7 @@ def _with_invoice(order: Order, evidence: Evidence, act: Act) -> Order:
     """Take over the upstream's own object where it says what is true, or is all that there is."""
     if evidence.invoice is None:
         return order
-    agrees = evidence.verdict is order.status
+    agrees = evidence.verdict is order.status and not _other_sn(order, evidence)
     asked = evidence.source is Source.LOOKUP or order.invoice is None
     if Act.APPLY in act or (agrees and asked):
         return replace(order, invoice=evidence.invoice)

@@ -78,6 +78,10 @@ class Directory:
         reseller = self._by_code.get(code)
         return None if reseller is None else self._saldo.get(reseller.account or "")
 
+    def saldo_of(self, account: str | None) -> int | None:
+        """Return the balance last seen under an upstream key, Rupiah."""
+        return None if account is None else self._saldo.get(account)
+
     def saw_saldo(self, account: str | None, saldo: int | None) -> None:
         """Remember a balance that was just seen, Rupiah; writing it down is the caller's part."""
         if account is not None and saldo is not None:

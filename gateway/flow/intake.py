@@ -13,6 +13,7 @@ from aiolimiter import AsyncLimiter
 from msgspec.structs import replace
 
 from gateway.clock import Clock
+from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, JournalUnavailable, Refused
 from gateway.domain.order import Dialect, Order, Status, begin_send, wait_for_turn
 from gateway.domain.reseller import Reseller
@@ -32,6 +33,11 @@ MAX_ARRIVING = 1_000
 # times. Short enough that a second's pace is not changed by the waiting itself.
 REFUSED_AFTER_S = 0.25
 MAX_REFUSED = 1_000  # requests that wait for their refusal; beyond it one is refused at once
+# A final order is answered by the journal. What a program reads of it beside the status is asked
+# for once, and not waited for long; where the upstream did not give it, it is left in peace.
+_OBJECT_WITHIN_S = 2.0
+_OBJECT_AGAIN_S = 60
+_ABANDONED = "who ordered was told that it is not recorded"
 NOTHING = "-"  # stands in the journal for a product or destination that could not be taken
 
 
@@ -86,10 +92,12 @@ class Flight:
         error: why it came to nothing, where it did.
         answered: somebody who waited was answered before its end: who asks from then on asks for
             a used trx_id, and does not wait.
+        abandoned: who waited was told that it is not recorded, and has no trx_id to ask for it by.
     """
 
     __slots__ = (
         "_waiting",
+        "abandoned",
         "answered",
         "dest",
         "error",
@@ -107,6 +115,7 @@ class Flight:
         self.told: Told | None = None
         self.error: Exception | None = None
         self.answered = False
+        self.abandoned = False
         self._waiting: list[asyncio.Future[None]] = []
 
     def tell(self, told: Told) -> None:
@@ -197,7 +206,7 @@ class Intake:
         if flight.answered and flight.order is not None:
             told = Told(await self._current(flight.order))
         else:
-            told = await self._wait(flight, deadline)
+            told = await self._wait(flight, deadline, can_ask_again=not wish.unnamed)
             if flight.is_new:
                 return told
         if not told.order.is_same_purchase(product_code, dest) or not repeat_asks:
@@ -286,6 +295,9 @@ class Intake:
             flight.tell(Told(order))
             return
         self._settlement.open_orders += 1
+        if flight.abandoned:
+            flight.tell(Told(await self._submission.never_send(order, _ABANDONED)))
+            return
         await self._submission.submit(order, flight.tell)
         if flight.told is None:  # its turn did not come soon
             flight.tell(Told(await self._current(order)))
@@ -342,7 +354,26 @@ class Intake:
             tell_at=self._settlement.tell_at(now),
         )
 
-    async def _wait(self, flight: Flight, deadline: float) -> Told:
+    async def find(self, reseller: Reseller, trx_id: str, deadline: float) -> Order | None:
+        """Find a reseller's order by its trx_id; one that is on its way in is waited for.
+
+        That there is none means that it was never bought, so it must not be said of one that is
+        being recorded at this moment.
+
+        Args:
+            reseller: whose.
+            trx_id: of a permitted form.
+            deadline: when the answer is due at the latest, in the loop's time.
+
+        Raises:
+            JournalUnavailable: it was not recorded in time, or the journal can not be read.
+        """
+        flight = self._flights.get((reseller.code, trx_id))
+        if flight is not None and flight.order is None:
+            return (await self._wait(flight, deadline)).order
+        return await self._store.order_by_trx_id(reseller.code, trx_id)
+
+    async def _wait(self, flight: Flight, deadline: float, *, can_ask_again: bool = True) -> Told:
         """Wait for a flight until the answer is due; then what the journal holds is the answer."""
         await flight.wait(self._loop, deadline)
         if flight.told is not None:
@@ -350,6 +381,7 @@ class Intake:
         if flight.error is not None:
             raise flight.error
         if flight.order is None:
+            flight.abandoned = not can_ask_again
             raise JournalUnavailable("the journal did not record the order in time")
         flight.answered = True
         return Told(await self._current(flight.order))
@@ -366,13 +398,22 @@ class Intake:
             deadline: when the answer is due at the latest, in the loop's time.
             whole: also look up one whose object was never heard, though the upstream has it.
         """
-        if not order.is_open and not (whole and order.named and order.invoice is None):
-            return order
+        if not order.is_open:
+            if not whole or not self._lacks_object(order):
+                return order
+            deadline = min(deadline, self._loop.time() + _OBJECT_WITHIN_S)
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._recheck.look_up(order)
         except TimeoutError:
             return await self._current(order)
+
+    def _lacks_object(self, order: Order) -> bool:
+        """Whether a final order's object was never heard, and the upstream may be asked for it."""
+        if order.invoice is not None or not order.named:
+            return False
+        asked_at = order.looked_up_at or 0
+        return not 0 <= self._clock() - asked_at < _OBJECT_AGAIN_S * MS_PER_S
 
     async def finish(self, within_s: float) -> None:
         """Wait for orders that are on their way, at most this many seconds."""

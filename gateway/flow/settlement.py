@@ -127,13 +127,14 @@ class Settlement:
         def decide(order: Order) -> Record:
             change = apply(order, evidence, now, self.rules)
             made[:] = [(order, change)]
+            if not patient:  # else it was seen before, and others may have been seen since
+                self._directory.saw_saldo(order.account, evidence.saldo)
             return self._record(order, change, evidence, said, now)
 
         passed(f"{evidence.source}.before_commit")
         written = await self._store.change_order(order_id, decide, patient=patient)
         passed(f"{evidence.source}.after_commit")
         before, change = made[0]
-        self._directory.saw_saldo(change.order.account, evidence.saldo)
         self._after(before, change, evidence.source.value, written.alert)
         return change
 
@@ -185,7 +186,8 @@ class Settlement:
             message=self.message(order, evidence.saldo) if change.tell else None,
             tell_at=self.tell_at(now),
             alert=None if change.alert is None else Entry(now, "alert", change.alert),
-            saldo=evidence.saldo,
+            # What was seen last, whichever reply is written down first.
+            saldo=None if evidence.saldo is None else self._directory.saldo_of(order.account),
         )
 
     def message(self, order: Order, saldo: int | None = None) -> Message | None:

@@ -23,6 +23,7 @@ from gateway.flow.directory import Directory
 from gateway.flow.settlement import Settlement
 from gateway.flow.worker import AFTER_TROUBLE_S, Tasks, passed
 from gateway.log import get_logger
+from gateway.protocol.text import Line
 from gateway.protocol.upstream import Call, Relayed, Reply, order_call, read_order_reply
 from gateway.store import Store
 from gateway.vault import Vault
@@ -105,6 +106,11 @@ class Submission:
         """Whether a send that begins now has to wait for its turn."""
         return len(self.turns) > 0 or len(self.in_flight) >= self._manner.max_in_flight
 
+    @property
+    def _has_room(self) -> bool:
+        """Whether a slot may be kept a moment longer: nobody waits for one, or soon will."""
+        return not self.turns and 2 * len(self.in_flight) < self._manner.max_in_flight
+
     async def submit(self, order: Order, tell: Tell = _nobody) -> None:
         """Send an order whose send has been begun in the journal, and settle what comes of it.
 
@@ -123,6 +129,11 @@ class Submission:
         else:
             self.in_flight.add(order.id)
             await self._in_slot(turn, order, tell)
+
+    async def never_send(self, order: Order, reason: str) -> Order:
+        """End a send that was begun in the journal and will not be made."""
+        evidence, _, said = _silence(Silence.UNSENT, reason)
+        return (await self._settle(order.id, evidence, said, patient=False)).order
 
     def begin(self, order: Order) -> None:
         """Submit an order for which nobody waits, in the background."""
@@ -186,12 +197,14 @@ class Submission:
             else:
                 evidence, relayed, said = _silence(Silence.UNSENT, "its turn came too late")
             passed("send.after")
-            if self._may_be_told_now(order, evidence):
+            is_told = isinstance(relayed, Line) and self._may_be_told_now(order, evidence)
+            if is_told:
                 # Its saldo is known from now on, so that no later answer knows less than this one.
                 self._directory.saw_saldo(order.account, evidence.saldo)
                 tell(Told(order, relayed))
                 tell = _nobody
-            change = await self._settle(order.id, evidence, said, patient=tell is _nobody)
+            patient = is_told and self._has_room
+            change = await self._settle(order.id, evidence, said, patient=patient)
         finally:
             self.in_flight.discard(turn.order_id)
             self._heard_of.discard(turn.order_id)
@@ -203,12 +216,11 @@ class Submission:
         """Whether the reply may be said before it is journaled.
 
         PENDING alone: the order is durable, and is PENDING there. Not where a callback or a
-        look-up spoke of the order meanwhile, for the journal may know better by now; nor where
-        the reply names the invoice, for by that the order must be found as soon as it is known.
+        look-up spoke of the order meanwhile, for the journal may know better by now. A line alone
+        is told so: a JSON answer names the invoice, and by that the order is asked for at once.
         """
         is_pending = evidence.verdict is Status.PENDING and order.status is Status.PENDING
-        is_first = order.sends == 1 and order.id not in self._heard_of
-        return is_pending and is_first and evidence.invoice_number is None
+        return is_pending and order.sends == 1 and order.id not in self._heard_of
 
     async def _read(self, order_id: int) -> Order:
         """Return an order as it is now, however long the journal is away (T14)."""

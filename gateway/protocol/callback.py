@@ -143,18 +143,18 @@ def query_message(order: Order, url: str, values: Mapping[str, str]) -> Message:
     return Message(
         status=order.status.value,
         method="GET",
-        url=_with_query(url, query),
+        url=with_query(url, query),
         host=host_of(url),
     )
 
 
-def _with_query(url: str, query: str) -> str:
-    """Append a query to an address, behind the one it has already; a fragment is dropped."""
+def with_query(url: str, query: str = "") -> str:
+    """Return an address as it goes out: encoded, without a fragment, a query behind its own."""
     parts = urlsplit(url)
     before = quote(parts.query, safe=_URL_CHARACTERS)
     path = quote(parts.path, safe=_URL_CHARACTERS) or "/"
-    together = f"{before}&{query}" if before else query
-    return f"{parts.scheme}://{parts.netloc}{path}?{together}"
+    together = "&".join(filter(None, (before, query)))
+    return f"{parts.scheme}://{parts.netloc}{path}{together and f'?{together}'}"
 
 
 def host_of(url: str) -> str:

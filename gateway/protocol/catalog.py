@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from gateway.domain.errors import UPSTREAMS, Code
 from gateway.protocol.json_api import Answer, as_text, read_object
 from gateway.protocol.query import Query, parse_query
 from gateway.protocol.upstream import MAX_BODY_BYTES, Call, Reply, read_envelope
@@ -23,7 +24,9 @@ MAX_ID_CHARACTERS: Final = 128  # the document's ids are UUIDs, with 36
 _MAX_RUPIAH = 10**15  # beyond it is no price and no balance
 _ANSWERS = range(HTTPStatus.OK, HTTPStatus.INTERNAL_SERVER_ERROR)
 _REDIRECTS = range(300, 400)
-_REFUSALS = range(400, 500)
+_CLIENTS_ERRORS = range(400, 500)
+_IN_PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_REFUSALS = frozenset(UPSTREAMS) - {Code.SERVER_ERROR}
 _JSON = "application/json"
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
@@ -144,17 +147,28 @@ _USER_ANSWER = msgspec.json.Decoder(_UserAnswer)
 def read_reply(reply: Reply, question: Question) -> Heard | None:
     """Return what may be told on, or None where the upstream is as good as down.
 
-    It is down where it answers with no JSON, with a server's error, a redirect, a body over the
-    limit, or with 200 and neither what was asked for nor the document's error body.
+    It is down where it answers with no JSON, a server's error, a redirect, a body over the limit,
+    one that repeats the key, or neither with what was asked for nor with a refusal.
     """
-    if reply.body is None or reply.status not in _ANSWERS or reply.status in _REDIRECTS:
+    if reply.body is None or reply.status not in _ANSWERS or reply.repeats_a_secret:
         return None
     answer = Answer(reply.status, reply.body)
     if _is_found(reply, question):
         return Heard(answer, is_found=True)
-    if read_envelope(reply) is not None or (reply.status in _REFUSALS and _is_object(reply)):
-        return Heard(answer, is_found=False)
-    return None
+    return Heard(answer, is_found=False) if _is_refusal(reply, question) else None
+
+
+def _is_refusal(reply: Reply, question: Question) -> bool:
+    """Whether the upstream refuses: by one of its document's codes, or what one asker asked for.
+
+    A whole list is refused to nobody for long: "too many requests", or a proxy's error, must not
+    take the place of a list that is known, and of the prices in it.
+    """
+    envelope = None if reply.status in _REDIRECTS else read_envelope(reply)
+    if envelope is not None and envelope.message in _REFUSALS:
+        return True
+    is_particular = "?" in question.path and reply.status not in _IN_PASSING
+    return is_particular and reply.status in _CLIENTS_ERRORS and _is_object(reply)
 
 
 def _is_found(reply: Reply, question: Question) -> bool:

@@ -14,7 +14,7 @@ import msgspec
 from gateway.domain.delivery import Message
 from gateway.domain.order import Dialect, Order, Status
 from gateway.domain.reseller import Profile
-from gateway.protocol.callback import host_of, query_message, toss_message
+from gateway.protocol.callback import host_of, query_message, toss_message, with_query
 from gateway.protocol.invoice import called_back
 from gateway.protocol.otomax import dest_of, order_answer, sn_of
 
@@ -72,7 +72,7 @@ def _json_message(order: Order, url: str, saldo: int | None) -> Message:
     return Message(
         status=order.status.value,
         method="POST",
-        url=url.partition("#")[0],
+        url=with_query(url),
         host=host_of(url),
         body=msgspec.json.encode(called_back(order, saldo)).decode(),
     )

@@ -53,6 +53,9 @@ def _told(order: Order, text: str | None) -> dict[str, Any] | None:
         return None
     invoice: dict[str, Any] = msgspec.json.decode(text)
     invoice["trx_id"] = _trx_id(order)
+    invoice.pop(
+        "callback_url", None
+    )  # none of the document's; it would be our own, with its token
     if invoice.get("status") != order.status.value:
         invoice |= {"response_note": order.note or None, "status": order.status.value}
         if order.invoice_number is not None:

@@ -196,9 +196,9 @@ def _repeated(query: Query) -> str | None:
 
 
 def _malformed(query: Query) -> str | None:
-    if _may_be(query, "check", ("0", "1")):
-        return _repeated(query)
-    return "Parameter check hanya boleh 1."  # whether it may buy is not clear, so it does not
+    is_clear = query.values.get("check") in (None, "0", "1") and "check" not in query.unreadable
+    # Where it is not clear whether it may buy, it does not.
+    return _repeated(query) or (None if is_clear else "Parameter check hanya boleh 1.")
 
 
 def _fault(query: Query) -> str | None:

@@ -57,6 +57,12 @@ class Reply:
     body: bytes | None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
+    @property
+    def repeats_a_secret(self) -> bool:
+        """Whether the answer holds what was sent and must not be shown."""
+        body = self.body or b""
+        return any(secret.encode() in body for secret in self.secrets)
+
     def describe(self) -> str:
         """Return what came, short and printable, for the timeline."""
         if self.body is None:
@@ -119,6 +125,7 @@ Relayed = Line | JsonAnswer
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 _ANSWER = msgspec.json.Decoder(_Answer)
 _INVOICE = msgspec.json.Decoder(_Invoice)
+_MAX_BRACKETS: Final = 100  # in it; the document's sample has 4
 MAX_INVOICE_BYTES: Final = 16 * 1024  # of the upstream's object of an order, in the journal
 
 
@@ -209,15 +216,15 @@ def _refusal(reply: Reply, text: str | None) -> Evidence | None:
 def _read_object(reply: Reply, order: Order) -> tuple[Evidence, JsonAnswer | None]:
     """Read the reply to a JSON order.
 
-    An object that names no trx_id, as in the document's sample, names no order: the look-up
-    decides.
+    An object that names no trx_id, as in the document's sample, names no order; and one that says
+    FAILED is none of the refusals that prove it (T4). The look-up decides.
     """
     refusal = _refusal(reply, None)
     if refusal is not None:
-        return refusal, JsonAnswer(status=reply.status, envelope=reply.body)
+        return refusal, JsonAnswer(status=reply.status, envelope=_told_on(reply, order))
     invoice, raw = _invoice(reply, _ORDERED)
     evidence = None if invoice is None else _invoice_evidence(invoice, raw, order.upstream_trx_id)
-    if evidence is None or (evidence.verdict is Status.FAILED and _DOUBTFUL.search(evidence.note)):
+    if evidence is None or evidence.verdict is Status.FAILED:
         return _nothing(Source.REPLY, reply), None
     evidence = replace(evidence, source=Source.REPLY)
     return evidence, JsonAnswer(status=reply.status, invoice=evidence.invoice)
@@ -317,27 +324,38 @@ def _is_not_found(reply: Reply) -> bool:
     return envelope is not None and envelope.message == Code.INVOICE_NOT_FOUND
 
 
+def _told_on(reply: Reply, order: Order) -> bytes | None:
+    """Return a refusal as it may be told on: without what it repeats of our request."""
+    body, envelope = reply.body, read_envelope(reply)
+    is_ours = reply.repeats_a_secret or order.upstream_trx_id.encode() in (body or b"")
+    return msgspec.json.encode(envelope) if is_ours and envelope is not None else body
+
+
 def _invoice(reply: Reply, wanted: Collection[int]) -> tuple[_Invoice | None, str | None]:
     """Return the object in an answer, and its text where the journal may keep that."""
     if reply.status not in wanted or reply.content_type != _JSON or reply.body is None:
         return None, None
     try:
         raw = bytes(_ANSWER.decode(reply.body).data)
-        return _INVOICE.decode(raw), kept_invoice(raw)
+        return _INVOICE.decode(raw), kept_invoice(raw, reply.secrets)
     except _UNREADABLE:
         return None, None
 
 
-def kept_invoice(raw: bytes) -> str | None:
+def kept_invoice(raw: bytes, secrets: tuple[str, ...] = ()) -> str | None:
     """Return the upstream's object of an order as the journal keeps it.
 
-    None where it is too long, or could not be read again: it is told on, and decides nothing.
+    None where it is too long or too deep, could not be read again, or repeats what must not be
+    shown: it is told on, and decides nothing.
     """
     try:
         is_object = isinstance(msgspec.json.decode(raw), dict)
     except _UNREADABLE:
         return None
-    return raw.decode("utf-8") if is_object and len(raw) <= MAX_INVOICE_BYTES else None
+    is_deep = raw.count(b"{") + raw.count(b"[") > _MAX_BRACKETS
+    if not is_object or is_deep or len(raw) > MAX_INVOICE_BYTES:
+        return None
+    return None if any(secret.encode() in raw for secret in secrets) else raw.decode("utf-8")
 
 
 def _price(product: _Product | None) -> int | None:

@@ -109,6 +109,7 @@ class Writer:
         self._waiting: list[Item] = []
         self._patient: list[Item] = []
         self._patient_until = 0.0  # in the loop's time
+        self._was_patient = False  # the last batch was one of what is patient
         self._wake: asyncio.Future[None] | None = None
         self._draining: asyncio.Task[None] | None = None
         self._hangs = False
@@ -192,7 +193,10 @@ class Writer:
     def _next_batch(self) -> list[Item]:
         """Take what is written next: what is patient only when its time has come."""
         is_due = len(self._patient) >= PATIENT or self._loop.time() >= self._patient_until
-        if self._patient and (is_due or not self._waiting):
+        # By turns where both have to be written, so that neither keeps the other waiting.
+        goes = is_due and not self._was_patient
+        self._was_patient = bool(self._patient) and (goes or not self._waiting)
+        if self._was_patient:
             batch, self._patient = self._patient[:MAX_BATCH], self._patient[MAX_BATCH:]
             self._patient_until = self._loop.time()  # what is left has waited as long
         else:

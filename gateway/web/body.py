@@ -18,22 +18,26 @@ class NoBody(Exception):  # noqa: N818  an ordinary answer, no error of ours
         super().__init__(reason)
 
 
-async def read_body(request: web.Request) -> bytes:
+async def read_body(request: web.Request, most: int = MAX_BODY_BYTES) -> bytes:
     """Return the body, byte for byte as it came.
+
+    Args:
+        request: whose.
+        most: bytes that are read of it.
 
     Raises:
         NoBody: it is too long, too slow, broken, or packed.
     """
     if "Content-Encoding" in request.headers:  # a few bytes could become gigabytes
         raise NoBody(415, "the body must not be packed")
-    if (request.content_length or 0) > MAX_BODY_BYTES:
+    if (request.content_length or 0) > most:
         raise NoBody(413, "the body is too long")
     body = bytearray()
     try:
         async with asyncio.timeout(_BODY_S):
             while some := await request.content.readany():
                 body += some
-                if len(body) > MAX_BODY_BYTES:
+                if len(body) > most:
                     raise NoBody(413, "the body is too long")
     except TimeoutError:
         raise NoBody(408, "the body took too long") from None

@@ -73,9 +73,11 @@ class Gate:
         allow_pin = reseller is not None and reseller.allow_pin
         are_right = are_genuine(shown, *(secrets or _NOBODYS), allow_pin=allow_pin)
         is_member = are_right and secrets is not None
-        # A pin is short and can be guessed, as no key can: who has guessed too often in this
-        # minute guesses in vain, also rightly.
-        if is_member and self.strangers.is_flood(self.address(request)):
+        # A pin is short and can be guessed, as no key can: who has guessed this member's too often
+        # in this minute guesses in vain, also rightly.
+        if reseller is not None and self.strangers.guesses(
+            reseller.code, self.address(request), is_right=is_member
+        ):
             is_member = False
         return self._permitted(request, reseller if is_member else None)
 

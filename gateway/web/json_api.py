@@ -114,7 +114,8 @@ class JsonDialect:
         asked_id = request.match_info["trx_id"]
         found = None
         if is_identifier(asked_id):
-            found = await self._store.order_by_trx_id(reseller.code, asked_id)
+            deadline = self._intake.deadline()
+            found = await self._intake.find(reseller, asked_id, deadline)
         return await self._status(found)
 
     async def _status(self, found: Order | None) -> Said:

@@ -22,6 +22,11 @@ from gateway.web.gate import Gate
 from gateway.web.wire import log_answered
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Server": "otomax-gateway"}
+_ALLOWED = {
+    "/v1/order": ("POST",),
+    "/v2/order": ("POST",),
+    "/v1/products": ("GET", "POST"),
+}
 _STALE = {"Warning": '110 - "Response is Stale"'}  # RFC 7234, section 5.5.1
 # A longer body is written in pieces: to a client that does not read it, only a piece is held.
 _PIECE_BYTES = 64 * 1024
@@ -88,8 +93,9 @@ class JsonDoor:
 
 async def wrong_method(request: web.Request) -> web.Response:
     """Answer a method that a route does not have."""
-    del request
-    return response(error_body(HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"))
+    answer = response(error_body(HTTPStatus.METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"))
+    answer.headers["Allow"] = ", ".join(_ALLOWED.get(request.path, ("GET",)))
+    return answer
 
 
 def response(answer: Answer, *, is_stale: bool = False) -> web.Response:

@@ -33,6 +33,7 @@ from gateway.web.gate import Gate
 from gateway.web.wire import line, log_answered, raw_query, say
 
 _UNAVAILABLE = 503
+_MAX_FORM_BYTES = 8 * 1024  # it is read before anybody is known; a panel sends some 300
 _FORM = "application/x-www-form-urlencoded"
 _NOT_READ = "Isi permintaan tidak dapat dibaca."
 
@@ -100,7 +101,7 @@ class OtomaxDialect:
         names none asks about whatever the refID stands for.
         """
         deadline = self._intake.deadline()
-        order = await self._store.order_by_trx_id(reseller.code, trx_id)
+        order = await self._intake.find(reseller, trx_id, deadline)
         if order is None:
             raise Refused(Code.INVOICE_NOT_FOUND)
         product_code, dest = form.product_code or order.product_code, form.dest or order.dest
@@ -174,7 +175,7 @@ async def _form(request: web.Request) -> bytes:
     """
     if request.method != "POST":
         return b""
-    body = await read_body(request)
+    body = await read_body(request, _MAX_FORM_BYTES)
     if body and request.content_type != _FORM:
         raise NoBody(415, "the body is no form")
     return body

@@ -83,14 +83,20 @@ class Strangers:
             record.waiting += 1
             self.late[answer] = record
 
-    def is_flood(self, address: Address | None) -> bool:
-        """Whether so many wrong keys came from there within a minute that somebody guesses."""
-        record = self._records.get(household(address) if address is not None else "-")
-        return (
-            record is not None
-            and record.wrong >= FLOOD
-            and self._clock() - record.since < MINUTE_S
-        )
+    def guesses(self, code: str, address: Address | None, *, is_right: bool) -> bool:
+        """Whether somebody there guesses a member's pin, so that a right one proves nothing.
+
+        Args:
+            code: the member's.
+            address: who showed a pin or a sign, behind trusted proxies.
+            is_right: it is the right one; else it is taken note of.
+        """
+        home = f"{code}@{household(address) if address is not None else '-'}"
+        if is_right and home not in self._records:
+            return False
+        record = self._record(home)
+        record.wrong += not is_right
+        return record.wrong >= FLOOD
 
     async def keep_back(self, answer: int) -> None:
         """Wait for as long as this answer is to be kept back; others are not."""

@@ -169,7 +169,7 @@ class TextDialect:
         deadline = self._intake.deadline()
         order = None
         if is_identifier(asked_id):
-            order = await self._store.order_by_trx_id(reseller.code, asked_id)
+            order = await self._intake.find(reseller, asked_id, deadline)
         if order is None and asked_id.isprintable():
             order = await self._store.order_by_invoice(asked_id, reseller.code)
         if order is None:

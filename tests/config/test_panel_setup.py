@@ -101,7 +101,7 @@ def test_nothing_secret_is_printed(form: tuple[str, ...], key: str) -> None:
 def test_people_read_text_or_markdown() -> None:
     text = run("toko").stdout
     assert "== OtomaX sebagai supplier HTTP (text)" in text
-    assert "  sukses: ^R#" in text
+    assert "  sukses (transaksi berhasil, juga sebagian): ^R#" in text
     markdown = run("toko", "--format", "markdown").stdout
     assert markdown.startswith("# Panel toko\n")
     assert markdown.count("## ") >= len(KINDS)

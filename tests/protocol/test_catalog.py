@@ -114,6 +114,9 @@ def reply(body: bytes | None, status: int = 200, content_type: str = JSON) -> Re
     return Reply(status=status, content_type=content_type, body=body)
 
 
+PARTICULAR = Question("/v1/products?category_id=x", MAX_LIST_BYTES, b"[")
+
+
 @pytest.mark.parametrize(
     ("said", "question", "is_found"),
     [
@@ -125,8 +128,14 @@ def reply(body: bytes | None, status: int = 200, content_type: str = JSON) -> Re
         (reply(REFUSAL, 404), ALL_PRODUCTS, False),
         (reply(REFUSAL), ALL_PRODUCTS, False),
         (reply(REFUSAL, 404, "text/plain"), USER, False),
-        (reply(b'{"message":["category_id must be a UUID"]}', 400), ALL_PRODUCTS, False),
-        (reply(LIST, 404), ALL_PRODUCTS, False),
+        (reply(b'{"message":["category_id must be a UUID"]}', 400), PARTICULAR, False),
+        (reply(LIST, 404), PARTICULAR, False),
+        # A whole list is refused to nobody, but by the document's own codes.
+        (reply(b'{"message":["too many"]}', 400), ALL_PRODUCTS, None),
+        (reply(LIST, 404), ALL_PRODUCTS, None),
+        (reply(REFUSAL.replace(b"PRODUCT_NOT_FOUND", b"SERVER_ERROR"), 404), ALL_PRODUCTS, None),
+        (reply(b'{"message":["later"]}', 429), PARTICULAR, None),
+        (reply(b'{"message":["late"]}', 408), PARTICULAR, None),
         # As good as down.
         (reply(LIST), USER, None),
         (reply(OBJECT), ALL_PRODUCTS, None),
