@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import msgspec
 from msgspec.structs import replace
@@ -25,6 +25,8 @@ _FOUND: Final = (_OK,)
 _ORDERED: Final = (_OK, 201)  # the document's sample is answered 201 Created
 _SHOWN_CHARACTERS: Final = 200  # of an answer, in a timeline
 _SHOWN_BYTES: Final = 4096  # looked through for secrets, so that none is cut in half
+_MASK: Final = b"***"
+_MASKED_FROM: Final = 8  # characters; a shorter secret may stand in any answer by chance
 _REDIRECTS = range(300, 400)
 _SERVER_ERRORS = range(500, 600)
 _MAX_PRICE = 10**15  # Rupiah; beyond it is no price, and must not meet the journal's columns
@@ -67,6 +69,32 @@ class Reply:
         if len(text) > _SHOWN_CHARACTERS:
             text = f"{text[:_SHOWN_CHARACTERS]}…"
         return f"HTTP {self.status} {self.content_type}: {text}"
+
+
+def masked(body: bytes, secrets: Collection[str]) -> bytes:
+    """Return an answer in which nothing that was sent in confidence is repeated.
+
+    Args:
+        body: as it came.
+        secrets: the upstream key, a callback's token. Answers go on to resellers, byte for byte.
+    """
+    for secret in secrets:
+        for form in _forms(secret):
+            if form in body:
+                body = body.replace(form, _MASK)
+    return body
+
+
+def _forms(secret: str) -> Collection[bytes]:
+    """Return how an answer may write a secret: as it is, percent-encoded, escaped in JSON."""
+    if len(secret) < _MASKED_FROM:
+        return ()
+    if _UNRESERVED.fullmatch(secret):
+        return (secret.encode(),)
+    encoded = quote(secret, safe="")
+    escaped = msgspec.json.encode(secret)[1:-1]
+    forms = (secret, encoded, encoded.lower(), quote(secret), quote_plus(secret))
+    return {*(form.encode() for form in forms), escaped, escaped.replace(b"/", b"\\/")}
 
 
 class Envelope(msgspec.Struct):

@@ -83,7 +83,7 @@ def test_nothing_on_stdin_is_said() -> None:
 
 
 def test_one_without_the_other_is_refused_in_one_line() -> None:
-    done = run("add", "toko", "--pin", PIN)
+    done = run("add", "toko", "--pin", "-", stdin=PIN)
     assert (done.exit_code, done.stderr) == (
         1,
         "toko: pin and password go together: give both, or remove both\n",
