@@ -56,6 +56,10 @@ class Directory:
         code, ends_at = found
         return None if ends_at is not None and ends_at <= self._clock() else self._by_code[code]
 
+    def is_key(self, text: str | None) -> bool:
+        """Whether this is somebody's key, in a place where none belongs: it is not to be shown."""
+        return text is not None and self._vault.hash_key(text) in self._by_hash
+
     def by_code(self, code: str) -> Reseller | None:
         """Return the reseller with this code."""
         return self._by_code.get(code)
