@@ -30,6 +30,6 @@ async def test_killed_at_any_moment_every_seal_opens(office: Office) -> None:
     assert office.run("secrets", "rotate").code == 0
     assert office.run("secrets", "rotate", "--drop-old").code == 0
     gateway = await office.serve()
-    answer = await office.order("T1", "123456001", "http://127.0.0.1:9/")
+    answer = await office.order("SK1", "123456001", "http://127.0.0.1:9/")
     assert "status SUCCESS" in (answer or "")
     await office.stop(gateway)
