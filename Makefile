@@ -26,11 +26,12 @@ proof: $(VENV)/dev.stamp ## the long proof, some 25 minutes, one table at the en
 bench: $(VENV)/run.stamp ## the figures beside a bare proxy, some 10 minutes (make bench ARGS=--fast for a quick look)
 	@$(BIN)/otomax-gateway bench $(ARGS)
 
-lint: $(VENV)/dev.stamp ## ruff, mypy strict, import contracts
+lint: $(VENV)/dev.stamp ## ruff, mypy strict, import contracts, known holes in what is installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.supply.run_audit
 
 format: $(VENV)/dev.stamp ## lay the code out and mend what ruff can mend
 	$(BIN)/ruff format .

@@ -29,6 +29,7 @@ from gateway.flow.price import PriceGuard
 from gateway.flow.recheck import MAX_ASKED, MAX_LOOKUPS, Recheck
 from gateway.flow.relay import MAX_IN_FLIGHT, Relay
 from gateway.flow.resellers import Resellers
+from gateway.flow.sealing import Sealing
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Manner, Submission
 from gateway.flow.timekeeper import Timekeeper
@@ -203,6 +204,7 @@ class Gateway:
             store,
             Resellers(store, vault, self.directory, clock),
             Orders(store, self.recheck, self.settlement, clock),
+            Sealing(store, vault),
             clock,
             self.relay.bell.ring,
         )

@@ -42,7 +42,7 @@ _MAC = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{24}(?=\.[a-z0-9]{1,12}-)")
 # Control characters (also the C1 set, which terminals obey), line and paragraph separators, the
 # marks that turn the writing direction, and lone surrogates, which no stream can encode.
 _UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 
 
@@ -70,3 +70,14 @@ def escape(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def escape_json(text: str) -> str:
+    r"""Write the same characters as JSON's own `\u009b`; the line breaks between values stay."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else _json(found[0]), text)
+
+
+def _json(character: str) -> str:
+    return f"\\u{ord(character):04x}"

@@ -4,6 +4,9 @@ The key file opens the seals; everything that must keep its value for ever (hash
 keys, callback tokens) hangs on a random root that lies *sealed in the journal*. So the key file
 can be rotated (new key on the first line, the old ones below) without changing one hash.
 
+A rotation is safe against a crash because of its order: a new key is durable in the file before
+anything is sealed under it, and an old one leaves the file after nothing is sealed under it.
+
 Nothing here knows HTTP or the journal, and no secret is ever part of a repr or of an error's text.
 """
 
@@ -54,16 +57,17 @@ class Vault:
     Sealing works at once; hashes and tokens need `use_root` first, else they raise RuntimeError.
     """
 
-    __slots__ = ("_fernet", "_key_mac", "_name", "_token_mac")
+    __slots__ = ("_fernet", "_key_mac", "_keys", "_path", "_token_mac")
 
-    def __init__(self, fernet: MultiFernet, name: str) -> None:
-        self._fernet = fernet
-        self._name = name
+    def __init__(self, keys: list[Fernet], path: Path) -> None:
+        self._keys = keys
+        self._fernet = MultiFernet(keys)
+        self._path = path
         self._key_mac: hmac.HMAC | None = None
         self._token_mac: hmac.HMAC | None = None
 
     def __repr__(self) -> str:
-        return f"<Vault {self._name}>"
+        return f"<Vault {self._path}>"
 
     @classmethod
     def open(cls, key_path: Path, *, sealed_exists: bool) -> "Vault":
@@ -87,7 +91,58 @@ class Vault:
                     "put the file back from your backup"
                 ) from None
             text = _create(key_path)
-        return cls(_parse_keys(text, key_path), str(key_path))
+        return cls(_parse_keys(text, key_path), key_path)
+
+    def read_again(self) -> int:
+        """Take over what stands in the key file now; returns how many keys that is.
+
+        To be called before a rotation: somebody may have put a key there by hand.
+
+        Raises:
+            VaultError: as `open` does; the keys stay as they were.
+        """
+        self._take(_read(self._path))
+        return len(self._keys)
+
+    def add_key(self) -> int:
+        """Put a new key first in the key file, durably, and seal with it from now on.
+
+        Returns:
+            How many keys there are now. A crash leaves the file as it was, or with the new key.
+
+        Raises:
+            VaultError: the file can not be read or written; nothing has changed.
+        """
+        lines = _read(self._path).splitlines()
+        first = next(n for n, line in enumerate(lines) if _is_key(line))
+        self._write([*lines[:first], Fernet.generate_key().decode(), *lines[first:]])
+        return len(self._keys)
+
+    def drop_old_keys(self) -> int:
+        """Leave nothing but the newest key in the key file, durably; returns how many left.
+
+        The caller has seen to it that nothing is sealed under the others.
+
+        Raises:
+            VaultError: the file can not be read or written; nothing has changed.
+        """
+        lines = _read(self._path).splitlines()
+        old = [n for n, line in enumerate(lines) if _is_key(line)][1:]
+        if old:
+            self._write([line for n, line in enumerate(lines) if n not in old])
+        return len(old)
+
+    def _write(self, lines: list[str]) -> None:
+        text = "\n".join(lines) + "\n"
+        if len(text) > KEY_FILE_MAX_BYTES:
+            raise VaultError(f"{self._path} holds too many keys; drop the old ones first")
+        _parse_keys(text, self._path)
+        _replace(self._path, text)
+        self._take(text)
+
+    def _take(self, text: str) -> None:
+        self._keys = _parse_keys(text, self._path)
+        self._fernet = MultiFernet(self._keys)
 
     def seal(self, text: str) -> bytes:
         """Encrypt with the newest key; any str goes, the result is ASCII."""
@@ -103,6 +158,18 @@ class Vault:
             return self._open_seal(blob).decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
             raise VaultError("a sealed value holds something else than text") from None
+
+    def seal_anew(self, blob: bytes) -> bytes:
+        """Return what a seal holds, sealed under the newest key; itself where it is already.
+
+        Raises:
+            VaultError: no key of the file opens it.
+        """
+        try:
+            self._keys[0].decrypt(blob)
+        except InvalidToken:
+            return self._fernet.encrypt(self._open_seal(blob))
+        return blob
 
     def new_root(self) -> bytes:
         """Make a random root and return it sealed, for the journal to keep."""
@@ -183,7 +250,7 @@ class Vault:
             return self._fernet.decrypt(blob)
         except InvalidToken:
             raise VaultError(
-                f"no key in {self._name} opens a value that is sealed in the journal; "
+                f"no key in {self._path} opens a value that is sealed in the journal; "
                 "put the file back that sealed it"
             ) from None
 
@@ -225,6 +292,14 @@ def _digest(begun: hmac.HMAC | None, text: bytes) -> bytes:
     mac = begun.copy()
     mac.update(text)
     return mac.digest()
+
+
+def _read(path: Path) -> str:
+    """Read a key file that must be there."""
+    try:
+        return _read_private(path)
+    except FileNotFoundError:
+        raise VaultError(f"{path} is missing; put it back from your backup") from None
 
 
 def _read_private(path: Path) -> str:
@@ -311,11 +386,41 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _parse_keys(text: str, path: Path) -> MultiFernet:
+def _replace(path: Path, text: str) -> None:
+    """Put a key file in the place of another, whole and durable, with the same owner.
+
+    Links are followed, so that a link to a key file stays one. Root may do it for the service.
+    """
+    try:
+        real = path.resolve(strict=True)
+        fresh = real.with_name(f"{real.name}.new")
+        fresh.unlink(missing_ok=True)  # of one who was killed while he wrote it
+        about = real.stat()
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            if (about.st_uid, about.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(file.fileno(), about.st_uid, about.st_gid)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(real)
+        _sync_folder(real.parent)
+    except OSError as error:
+        raise VaultError(
+            f"{path} can not be replaced: {_reason(error)}; where it is handed to the gateway by "
+            "somebody else, put the new key on its first line there, and seal anew"
+        ) from None
+
+
+def _is_key(line: str) -> bool:
+    return bool(line.strip()) and not line.strip().startswith("#")
+
+
+def _parse_keys(text: str, path: Path) -> list[Fernet]:
     keys: list[Fernet] = []
     for number, line in enumerate(text.splitlines(), start=1):
         word = line.strip()
-        if not word or word.startswith("#"):
+        if not _is_key(line):
             continue
         try:
             keys.append(Fernet(word))
@@ -326,7 +431,7 @@ def _parse_keys(text: str, path: Path) -> MultiFernet:
             ) from None
     if not keys:
         raise VaultError(f"{path} holds no key")
-    return MultiFernet(keys)
+    return keys
 
 
 def _reason(error: OSError | ValueError) -> str:

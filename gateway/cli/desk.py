@@ -6,7 +6,6 @@ works while the gateway runs and while it does not.
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -65,12 +64,28 @@ async def _ask_here(settings: "Settings", command: str, values: dict[str, Any]) 
 
 
 def show(result: Any, *, as_json: bool, table: Callable[[Any], str]) -> None:
-    """Print a result: as JSON, or as people read it."""
+    r"""Print a result: as JSON, or as people read it.
+
+    Names and notes are strangers': nothing in them may reach a terminal as a command to it, or
+    begin a line of its own. In JSON they stay what they are, written as `\u009b`.
+    """
+    from gateway.redaction import escape_json
+
     if as_json:
-        json.dump(result, sys.stdout, ensure_ascii=False, indent=2)
-        click.echo()
+        click.echo(escape_json(json.dumps(result, ensure_ascii=False, indent=2)))
     else:
-        click.echo(table(result))
+        click.echo(table(harmless(result)))
+
+
+def harmless(value: Any) -> Any:
+    """Return plain data with every text in it safe to show on one line."""
+    from gateway.redaction import escape
+
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, dict):
+        return {name: harmless(item) for name, item in value.items()}
+    return [harmless(item) for item in value] if isinstance(value, list) else value
 
 
 def columns(rows: list[list[str]], head: list[str]) -> str:

@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "alert": ("alert:alert", "List what an operator must know, and take note of it."),
     "delivery": ("delivery:delivery", "List deliveries, send one again."),
     "archive": ("archive:archive", "Move the timelines of old orders out of the journal."),
+    "secrets": ("secrets:secrets", "Rotate the key file, and seal everything anew."),
     "bench": ("bench:bench", "Measure this gateway beside a bare proxy."),
 }
 

@@ -1,6 +1,7 @@
 """`otomax-gateway panel-setup CODE`: the sheet that a reseller's operator types from."""
 
 import contextlib
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,8 @@ def _markdown(told: dict[str, Any]) -> str:
         for title, rows in _tables(sheet):
             lines += ["", f"### {title}", ""]
             for name, value in rows.items():
-                lines += [f"- {name}", "", "  ```text", f"  {value}", "  ```"]
+                fence = _fence(value)
+                lines += [f"- {name}", "", f"  {fence}text", f"  {value}", f"  {fence}"]
         lines += ["", *(f"- {note}" for note in sheet["notes"])]
     return "\n".join(lines)
 
@@ -100,6 +102,11 @@ def _meaning(name: str) -> str:
     from gateway.protocol.expressions import MEANINGS
 
     return MEANINGS[name.partition(" ")[0]]
+
+
+def _fence(value: str) -> str:
+    """Return what a value can stand between: more backticks than it has itself in a row."""
+    return "`" * max(3, 1 + max(map(len, re.findall("`+", value)), default=0))
 
 
 def _tables(sheet: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:

@@ -34,6 +34,10 @@ _WANTED: Final = {
     list: 'a list such as ["203.0.113.7"]',
     bool: "true or false",
 }
+_SEEN: Final = (
+    "{option}: what stands on a command line is seen by everybody on this machine, and kept by "
+    "the shell; give - and let it come on stdin."
+)
 # What the options and the file call one thing, and the desk calls many.
 _PLURALS: Final = {"callback_host": "callback_hosts", "allow_ip": "allow_ips"}
 
@@ -122,7 +126,11 @@ def reseller() -> None:
 @reseller.command()
 @code_argument
 @_values
-@click.option("--key", metavar="K", help="Take over a key that the reseller has already.")
+@click.option(
+    "--key",
+    metavar="K|-",
+    help="Take over a key that the reseller has already; - reads it from stdin.",
+)
 @config_option
 def add(code: str, config: Path | None, **values: Any) -> None:
     """Add a reseller and print its key, once.
@@ -143,8 +151,11 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     """Return the options that were given; a `-` is read from stdin."""
     given = {name: value for name, value in values.items() if value not in (None, ())}
     for name in ("upstream_key", "key", "pin", "password"):
+        option = f"--{name.replace('_', '-')}"
         if given.get(name) == "-":
-            given[name] = _read_secret(f"--{name.replace('_', '-')}")
+            given[name] = _read_secret(option)
+        elif given.get(name):
+            click.echo(_SEEN.format(option=option), err=True)
     return given
 
 
@@ -299,9 +310,11 @@ def apply(file: Path, config: Path | None, *, dry_run: bool, yes: bool) -> None:
     A reseller that is not in FILE is suspended, never deleted: its orders are kept. It asks only
     on a terminal.
     """
+    from gateway.redaction import escape
+
     wanted = _read(file)
     changes = ask(config, "reseller.apply", wanted=wanted, dry_run=True)["changes"]
-    click.echo("\n".join(changes) or "nothing to change")
+    click.echo("\n".join(map(escape, changes)) or "nothing to change")
     if not changes or dry_run:
         return
     if sys.stdin.isatty() and not yes:

@@ -143,7 +143,7 @@ class ResellerClient:
             status=status,
             accepted=status is not None and _is_success(status),
             reason=reason if status is None else _said(status),
-            reply=_shown(reply),
+            reply=_shown(reply, headers.get("x-signature")),
             elapsed_ms=round((time.monotonic() - started) * 1000),
         )
 
@@ -212,9 +212,10 @@ def _said(status: int) -> str:
     return f"HTTP {status}"
 
 
-def _shown(reply: bytearray) -> str:
-    """Make bytes of a stranger safe to store and to look at."""
-    return _visible(reply.decode("utf-8", "backslashreplace"), MAX_REPLY_SHOWN)
+def _shown(reply: bytearray, signature: str | None) -> str:
+    """Make bytes of a stranger safe to store and to look at; a signature is not repeated."""
+    text = reply.decode("utf-8", "backslashreplace")
+    return _visible(text if signature is None else text.replace(signature, "***"), MAX_REPLY_SHOWN)
 
 
 def _visible(text: str, limit: int) -> str:

@@ -11,7 +11,7 @@ from yarl import URL
 
 from gateway import __version__
 from gateway.clients.exchange import ConnectionDropped, Exchange, Head, NotHttp, Place
-from gateway.protocol.upstream import MAX_BODY_BYTES, Call, Reply
+from gateway.protocol.upstream import MAX_BODY_BYTES, Call, Reply, masked
 
 # Shorter than any server's own patience (the document's server says `Keep-Alive: timeout=72`), so
 # that we rarely send into a connection that is just being closed and then know nothing.
@@ -60,7 +60,7 @@ class UpstreamClient:
         Args:
             path: path and query, encoded as they go out.
             authorization: the upstream key, where the route wants it in a header.
-            secrets: what the answer must not be shown with, should it repeat the request.
+            secrets: what the answer is told without, should it repeat the request.
 
         Raises:
             Unsent: nothing left this machine.
@@ -73,7 +73,7 @@ class UpstreamClient:
 
         Args:
             call: what is asked.
-            secrets: what the answer must not be shown with, should it repeat the request.
+            secrets: what the answer is told without, should it repeat the request.
 
         Raises:
             Unsent: nothing left this machine.
@@ -112,7 +112,7 @@ async def _read(head: Head, secrets: tuple[str, ...], limit: int) -> Reply:
     return Reply(
         status=head.status,
         content_type=kind.partition(";")[0].strip().lower(),
-        body=body if len(body) <= limit else None,
+        body=masked(body, secrets) if len(body) <= limit else None,
         secrets=secrets,
     )
 

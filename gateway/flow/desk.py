@@ -15,6 +15,7 @@ from gateway.domain.errors import NotDone
 from gateway.flow.archiving import Archiving
 from gateway.flow.orders import Orders
 from gateway.flow.resellers import Resellers
+from gateway.flow.sealing import Sealing
 from gateway.protocol.shown import shown_delivery, when
 from gateway.store import DeliveryFilter, Entry, Store
 
@@ -26,15 +27,17 @@ class Desk:
         store: the journal.
         resellers: the commands about resellers.
         orders: the commands about orders and alerts.
+        sealing: the commands about the key file.
         clock: Unix milliseconds.
         on_delivery: called when a delivery became due.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  everything that an operator may do comes together here
         self,
         store: Store,
         resellers: Resellers,
         orders: Orders,
+        sealing: Sealing,
         clock: Clock,
         on_delivery: Callable[[], None],
     ) -> None:
@@ -52,6 +55,7 @@ class Desk:
             "reseller.rotate_key": self.resellers.rotate_key,
             "reseller.apply": self.resellers.apply,
             **orders.commands,
+            **sealing.commands,
             **Archiving(store, clock).commands,
             "delivery.list": self.delivery_list,
             "delivery.resend": self.delivery_resend,

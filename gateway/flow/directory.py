@@ -11,6 +11,8 @@ from gateway.protocol.deliveries import signature
 from gateway.store import KeyRow, ResellerRow, Store
 from gateway.vault import Vault
 
+_KEY_CHARACTERS = 16  # a shorter key is warned of when it is given; most ids are shorter
+
 
 class Directory:
     """Resellers by key and by code, accounts at the upstream by their id."""
@@ -55,6 +57,12 @@ class Directory:
             return None
         code, ends_at = found
         return None if ends_at is not None and ends_at <= self._clock() else self._by_code[code]
+
+    def is_key(self, text: str | None) -> bool:
+        """Whether this is somebody's key, in a place where none belongs: it is not to be shown."""
+        if text is None or len(text) < _KEY_CHARACTERS:
+            return False
+        return self._vault.hash_key(text) in self._by_hash
 
     def by_code(self, code: str) -> Reseller | None:
         """Return the reseller with this code."""

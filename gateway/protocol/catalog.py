@@ -148,9 +148,9 @@ def read_reply(reply: Reply, question: Question) -> Heard | None:
     """Return what may be told on, or None where the upstream is as good as down.
 
     It is down where it answers with no JSON, a server's error, a redirect, a body over the limit,
-    one that repeats the key, or neither with what was asked for nor with a refusal.
+    or neither with what was asked for nor with a refusal.
     """
-    if reply.body is None or reply.status not in _ANSWERS or reply.repeats_a_secret:
+    if reply.body is None or reply.status not in _ANSWERS:
         return None
     answer = Answer(reply.status, reply.body)
     if _is_found(reply, question):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import msgspec
 from msgspec.structs import replace
@@ -25,6 +25,8 @@ _FOUND: Final = (_OK,)
 _ORDERED: Final = (_OK, 201)  # the document's sample is answered 201 Created
 _SHOWN_CHARACTERS: Final = 200  # of an answer, in a timeline
 _SHOWN_BYTES: Final = 4096  # looked through for secrets, so that none is cut in half
+_MASK: Final = b"***"
+_MASKED_FROM: Final = 8  # characters; a shorter secret may stand in any answer by chance
 _REDIRECTS = range(300, 400)
 _SERVER_ERRORS = range(500, 600)
 _MAX_PRICE = 10**15  # Rupiah; beyond it is no price, and must not meet the journal's columns
@@ -57,12 +59,6 @@ class Reply:
     body: bytes | None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
-    @property
-    def repeats_a_secret(self) -> bool:
-        """Whether the answer holds what was sent and must not be shown."""
-        body = self.body or b""
-        return any(secret.encode() in body for secret in self.secrets)
-
     def describe(self) -> str:
         """Return what came, short and printable, for the timeline."""
         if self.body is None:
@@ -73,6 +69,32 @@ class Reply:
         if len(text) > _SHOWN_CHARACTERS:
             text = f"{text[:_SHOWN_CHARACTERS]}…"
         return f"HTTP {self.status} {self.content_type}: {text}"
+
+
+def masked(body: bytes, secrets: Collection[str]) -> bytes:
+    """Return an answer in which nothing that was sent in confidence is repeated.
+
+    Args:
+        body: as it came.
+        secrets: the upstream key, a callback's token. Answers go on to resellers, byte for byte.
+    """
+    for secret in secrets:
+        for form in _forms(secret):
+            if form in body:
+                body = body.replace(form, _MASK)
+    return body
+
+
+def _forms(secret: str) -> Collection[bytes]:
+    """Return how an answer may write a secret: as it is, percent-encoded, escaped in JSON."""
+    if len(secret) < _MASKED_FROM:
+        return ()
+    if _UNRESERVED.fullmatch(secret):
+        return (secret.encode(),)
+    encoded = quote(secret, safe="")
+    escaped = msgspec.json.encode(secret)[1:-1]
+    forms = (secret, encoded, encoded.lower(), quote(secret), quote_plus(secret))
+    return {*(form.encode() for form in forms), escaped, escaped.replace(b"/", b"\\/")}
 
 
 class Envelope(msgspec.Struct):
@@ -325,10 +347,10 @@ def _is_not_found(reply: Reply) -> bool:
 
 
 def _told_on(reply: Reply, order: Order) -> bytes | None:
-    """Return a refusal as it may be told on: without what it repeats of our request."""
+    """Return a refusal as it may be told on: without our own id of the order in it."""
     body, envelope = reply.body, read_envelope(reply)
-    is_ours = reply.repeats_a_secret or order.upstream_trx_id.encode() in (body or b"")
-    return msgspec.json.encode(envelope) if is_ours and envelope is not None else body
+    names_it = order.upstream_trx_id.encode() in (body or b"")
+    return msgspec.json.encode(envelope) if names_it and envelope is not None else body
 
 
 def _invoice(reply: Reply, wanted: Collection[int]) -> tuple[_Invoice | None, str | None]:
@@ -337,25 +359,24 @@ def _invoice(reply: Reply, wanted: Collection[int]) -> tuple[_Invoice | None, st
         return None, None
     try:
         raw = bytes(_ANSWER.decode(reply.body).data)
-        return _INVOICE.decode(raw), kept_invoice(raw, reply.secrets)
+        return _INVOICE.decode(raw), kept_invoice(raw)
     except _UNREADABLE:
         return None, None
 
 
-def kept_invoice(raw: bytes, secrets: tuple[str, ...] = ()) -> str | None:
+def kept_invoice(raw: bytes) -> str | None:
     """Return the upstream's object of an order as the journal keeps it.
 
-    None where it is too long or too deep, could not be read again, or repeats what must not be
-    shown: it is told on, and decides nothing.
+    None where it is too long or too deep, or could not be read again: it is told on, and decides
+    nothing.
     """
     try:
         is_object = isinstance(msgspec.json.decode(raw), dict)
     except _UNREADABLE:
         return None
     is_deep = raw.count(b"{") + raw.count(b"[") > _MAX_BRACKETS
-    if not is_object or is_deep or len(raw) > MAX_INVOICE_BYTES:
-        return None
-    return None if any(secret.encode() in raw for secret in secrets) else raw.decode("utf-8")
+    is_kept = is_object and not is_deep and len(raw) <= MAX_INVOICE_BYTES
+    return raw.decode("utf-8") if is_kept else None
 
 
 def _price(product: _Product | None) -> int | None:

@@ -12,7 +12,7 @@ moment.
 from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -218,6 +218,18 @@ class JournalSize(msgspec.Struct, frozen=True, kw_only=True):
     journal: int
     log: int
     log_written_at: int
+
+
+class Sealed(NamedTuple):
+    """What came of sealing anew.
+
+    Attributes:
+        held: sealed values that were looked at.
+        changed: those of them that were sealed under another key before.
+    """
+
+    held: int
+    changed: int
 
 
 class OldOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -474,6 +486,20 @@ class Store(Protocol):
 
     async def put_meta(self, key: str, value: bytes) -> None:
         """Keep something under a name, once: what is there already stays."""
+        ...
+
+    async def seal_anew(
+        self, seal_anew: Callable[[bytes], bytes], names: Collection[str]
+    ) -> Sealed:
+        """Put in place of every sealed value what a function makes of it.
+
+        In several transactions: it is repeated where it was interrupted, so the function returns
+        what needs no change as it is.
+
+        Args:
+            seal_anew: what it raises ends this; what was changed before stays changed.
+            names: what is kept sealed under a name.
+        """
         ...
 
     def archive_path(self, path: Path | None) -> Path:

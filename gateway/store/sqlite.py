@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -38,6 +39,7 @@ from gateway.store import (
     Record,
     ResellerRow,
     Resent,
+    Sealed,
     WaitingCallback,
 )
 from gateway.store.archive import open_archive
@@ -64,6 +66,7 @@ from gateway.store.sqlite_lists import (
 from gateway.store.sqlite_orders import OrderWrites
 from gateway.store.sqlite_outbox import due_deliveries, resend_part
 from gateway.store.sqlite_page import see_saldo
+from gateway.store.sqlite_seals import SealsFrom, seal_part
 from gateway.store.sqlite_upkeep import bring_back, end_alert, move_times, note_time, raise_alert
 from gateway.store.sqlite_wal import LOG_LIMIT, empty_log, size
 from gateway.store.sqlite_write import (
@@ -440,6 +443,17 @@ class SqliteStore:
     async def put_meta(self, key: str, value: bytes) -> None:
         sql = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING"
         await self._write_aside(lambda connection: connection.execute(sql, (key, value)).rowcount)
+
+    async def seal_anew(
+        self, seal_anew: Callable[[bytes], bytes], names: Collection[str]
+    ) -> Sealed:
+        held, changed = 0, 0
+        begin: SealsFrom | None = SealsFrom()
+        while begin is not None:
+            work = partial(seal_part, begin=begin, seal_anew=seal_anew, names=names)
+            part, begin = await self._write_aside(work)
+            held, changed = held + part.held, changed + part.changed
+        return Sealed(held, changed)
 
     def archive_path(self, path: Path | None) -> Path:
         return path or self.path.with_name(f"{self.path.stem}-archive{self.path.suffix}")

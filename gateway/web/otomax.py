@@ -70,6 +70,8 @@ class OtomaxDialect:
             text = order_answer(order, self._directory.saldo(reseller.code))
             outcome = order.status.value
         except Refused as refused:
+            if self._directory.is_key(form.trx_id):
+                form = replace(form, trx_id=None)
             text, outcome = error_answer(form, refused.note), refused.note
         except JournalUnavailable as error:
             http_status, outcome = _UNAVAILABLE, str(error)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from gateway import metrics
 from gateway.domain.errors import Code, JournalUnavailable, Refused, explain
@@ -83,6 +84,8 @@ class TextDialect:
             reseller = self._who(request, form)
             text, status = await self._place(request, form, reseller, repeat_asks=repeat_asks)
         except Refused as refused:
+            if self._directory.is_key(form.trx_id):
+                form = replace(form, trx_id=None)
             text, status = self._error(form, reseller, refused.note), refused.note
         except JournalUnavailable as error:
             http_status = _UNAVAILABLE
@@ -156,6 +159,8 @@ class TextDialect:
             text = status_answer(order, saldo)
         except Refused as refused:
             note = refused.note
+            if self._directory.is_key(asked_id):
+                asked_id = ""
         except JournalUnavailable:
             http_status, note = _UNAVAILABLE, explain(Code.BUSY)
         if note is not None:

@@ -101,12 +101,12 @@ def log_answered(
         began: when the request came, in `time.monotonic`.
     """
     code = None if reseller is None else reseller.code
-    known = code is not None and trx_id is not None
+    is_safe = trx_id is not None and is_identifier(trx_id)
     log.info(
         event,
         reseller=code,
-        trx_id=trx_id if trx_id is None or is_identifier(trx_id) else "-",
-        upstream_trx_id=f"{code}-{trx_id}" if known else None,
+        trx_id=trx_id if is_safe or trx_id is None else "-",
+        upstream_trx_id=f"{code}-{trx_id}" if is_safe and code is not None else None,
         outcome=outcome,
         ms=round((time.monotonic() - began) * MS_PER_S),
     )

@@ -239,6 +239,19 @@ async def test_a_post_carries_its_headers_and_its_body() -> None:
     } <= set(lines)
 
 
+async def test_a_signature_that_a_panel_repeats_is_not_kept() -> None:
+    signature = "5f" * 32
+
+    async def repeat(streams: Streams) -> None:
+        await streams[0].readexactly(2)
+        said = f"debug: x-signature: {signature}".encode()
+        streams[1].write(b"HTTP/1.1 500 Oops\r\nContent-Length: %d\r\n\r\n" % len(said) + said)
+
+    async with serving(Panel(repeat)) as panel, telling() as client:
+        what = await client.deliver("POST", panel.url, {"x-signature": signature}, b"{}")
+    assert what.reply == "debug: x-signature: ***"
+
+
 async def test_connections_are_kept_for_the_next_delivery() -> None:
     async with serving(Panel()) as panel, telling() as client:
         for _ in range(3):

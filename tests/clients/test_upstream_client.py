@@ -1,7 +1,9 @@
 """The upstream's client: what a broken call proves, against servers below HTTP."""
 
 import asyncio
+import json
 import socket
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -198,3 +200,40 @@ async def test_a_call_may_have_a_limit_of_its_own(size: int, *, is_kept: bool) -
         await client.close()
         assert reply.body == (b"x" * size if is_kept else None)
         assert b"\r\nAuthorization: the key\r\n" in fake.heads[0]
+
+
+# -- what an answer repeats
+
+
+HARD = 'supplier-key"\\/+=&%~9f81'
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        HARD,
+        quote(HARD, safe=""),
+        quote(HARD, safe="").lower(),
+        quote_plus(HARD),
+        quote(HARD),
+        json.dumps(HARD)[1:-1],
+        json.dumps(HARD)[1:-1].replace("/", "\\/"),
+    ],
+)
+async def test_an_answer_goes_on_without_the_secrets_that_it_repeats(form: str) -> None:
+    token = "A1b2C3d4E5f6G7h8I9j0K1l2.toko-1"
+    body = f"error near {form} and /callback/{token}, {form}"
+    async with raw_upstream(lambda _, __: http(body.encode())) as fake:
+        client = UpstreamClient(fake.url, timeout_s=2, connect_s=1)
+        reply = await client.get(PATH, secrets=(HARD, token))
+        await client.close()
+    assert reply.body == b"error near *** and /callback/***, ***"
+
+
+async def test_nothing_else_of_an_answer_is_changed() -> None:
+    body = b"R#toko-1 S1.1, status SUCCESS. k1 ***"
+    async with raw_upstream(lambda _, __: http(body)) as fake:
+        client = UpstreamClient(fake.url, timeout_s=2, connect_s=1)
+        reply = await client.get(PATH, secrets=("k1", "1", HARD))
+        await client.close()
+    assert reply.body == body, "a short secret may stand there by chance"

@@ -48,6 +48,22 @@ def test_added_with_them_and_changed() -> None:
     assert shown() == (False, False, "report")
 
 
+def test_what_stands_on_a_command_line_is_warned_of() -> None:
+    seen = "is seen by everybody on this machine"
+    done = run("add", "toko", *BOTH, "--key", "kunci-lama-toko-0123")
+    assert [line.partition(":")[0] for line in done.stderr.splitlines() if seen in line] == [
+        "--key",
+        "--pin",
+        "--password",
+    ]
+    assert done.stdout == "kunci-lama-toko-0123\n"
+    stdin = run("set", "toko", "--pin", "-", "--password", "-", stdin=f"{PIN}\n{PASSWORD}\n")
+    assert seen not in stdin.stderr
+    assert seen not in run("set", "toko", "--pin", "", "--password", "").stderr
+    taken = run("add", "lain", "--key", "-", stdin="kunci-lain-0123456\n")
+    assert (taken.stdout, seen in taken.stderr) == ("kunci-lain-0123456\n", False)
+
+
 def test_people_read_yes_and_no() -> None:
     run("add", "toko", *BOTH)
     sheet = {line.split()[0]: line.split()[1] for line in run("show", "toko").output.splitlines()}
@@ -83,7 +99,7 @@ def test_nothing_on_stdin_is_said() -> None:
 
 
 def test_one_without_the_other_is_refused_in_one_line() -> None:
-    done = run("add", "toko", "--pin", PIN)
+    done = run("add", "toko", "--pin", "-", stdin=PIN)
     assert (done.exit_code, done.stderr) == (
         1,
         "toko: pin and password go together: give both, or remove both\n",

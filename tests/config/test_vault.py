@@ -4,6 +4,7 @@ import hmac
 import os
 import stat
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -265,3 +266,24 @@ CREDENTIAL = [(1, 4, NOBODY), (2, 4, 1000), (4, 0, NOBODY), (0x10, 4, NOBODY), (
 )
 def test_an_access_list_counts_for_what_it_gives(acl: bytes, *, opens: bool) -> None:
     assert _acl_opens_to_others(acl, own_uid=1000) is opens
+
+
+def test_a_credential_of_systemd_opens_although_its_mode_shows_a_group(tmp_path: Path) -> None:
+    """As `LoadCredential=` lays it: 0400, and an access list that lets the service read."""
+    path = _write_key(tmp_path / "secret.key", Fernet.generate_key(), mode=0o400)
+    nobody = 0xFFFFFFFF
+    entries = [
+        (1, 4, nobody),
+        (2, 4, os.geteuid()),
+        (4, 0, nobody),
+        (16, 4, nobody),
+        (32, 0, nobody),
+    ]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    with suppress(OSError):  # a file system may keep no access lists
+        os.setxattr(path, "system.posix_acl_access", acl)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o440
+    Vault.open(path, sealed_exists=True)
+    path.chmod(0o444)
+    with pytest.raises(VaultError, match="can be used by others"):
+        Vault.open(path, sealed_exists=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from aiohttp import web
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet
 from multidict import CIMultiDict
 
 from gateway import app as house
@@ -33,7 +33,7 @@ from tests.proof.sim_weather import SETTLE_S, Weather
 
 PUBLIC_URL = "http://gateway.test"
 PANEL_IP, UPSTREAM_IP = "203.0.113.7", "157.230.42.1"
-_FERNET = MultiFernet([Fernet(base64.urlsafe_b64encode(b"simulated".ljust(32, b".")))])
+_FERNET = Fernet(base64.urlsafe_b64encode(b"simulated".ljust(32, b".")))
 _ROOT = _FERNET.encrypt(b"root of the simulation".ljust(ROOT_BYTES, b"."))
 _SHORT_S = (0, 5, 15, 60, 300, 900)
 _NOTED_EVERY_S = 60.0  # how often the timekeeper writes the time down
@@ -113,7 +113,7 @@ class Process:
 
     async def _start(self) -> None:
         around = self._around
-        vault = Vault(_FERNET, "simulated")
+        vault = Vault([_FERNET], Path("simulated"))
         vault.use_root(_ROOT)
         settings = _settings(around.weather)
         parts = {

@@ -102,3 +102,42 @@ async def test_a_saldo_survives_its_reseller_being_written_again(store: Store) -
     row = (await store.resellers())[0]
     assert (row.name, row.created_at) == ("new name", T0)
     assert await saldi(store) == {"key1": 12345, "key2": None}
+
+
+# seals
+
+
+async def test_every_seal_and_nothing_else_is_sealed_anew(store: Store) -> None:
+    await store.put_meta("root", b"sealed root")
+    await store.put_meta("other", b"sealed by nobody")
+    many = [reseller(f"r{n}", key=b"many", pin=b"1", password=b"2") for n in range(450)]
+    await store.put_resellers(many)
+    seen: list[bytes] = []
+
+    def anew(blob: bytes) -> bytes:
+        seen.append(blob)
+        return blob if blob == b"2" else b"anew " + blob
+
+    done = await store.seal_anew(anew, ("root",))
+    keys = len(many) + 2  # and the two that were there
+    assert done == (1 + 2 + keys + 450 * 2, 1 + 2 + keys + 450)
+    assert len(seen) == done.held
+    assert await store.meta("root") == b"anew sealed root"
+    assert await store.meta("other") == b"sealed by nobody"
+    assert {row.sealed for row in await store.accounts()} == {
+        b"anew sealed key1",
+        b"anew sealed key2",
+    }
+    rows = await store.resellers()
+    assert {row.pin for row in rows} == {None, b"anew 1"}
+    assert {row.password for row in rows} == {None, b"2"}
+    assert {key.sealed for row in rows for key in row.keys} == {b"anew sealed"}
+
+
+async def test_a_seal_that_does_not_open_ends_it_and_can_be_repeated(store: Store) -> None:
+    def refuses(blob: bytes) -> bytes:
+        raise LookupError(str(len(blob)))
+
+    with pytest.raises(LookupError):
+        await store.seal_anew(refuses, ())
+    assert (await store.seal_anew(lambda blob: blob, ())).changed == 0

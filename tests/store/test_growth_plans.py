@@ -232,6 +232,9 @@ class Exercise:
     async def put_meta(self) -> None:
         await self.store.put_meta("x", b"x")
 
+    async def seal_anew(self) -> None:
+        await self.store.seal_anew(lambda blob: blob + b"!", ("x",))
+
     async def old_part(self) -> None:
         for place in (Place(again=True), Place(), Place(after=FEW - 200)):
             await self.store.old_part(SINCE, place)

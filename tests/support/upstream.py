@@ -44,6 +44,11 @@ class Asked:
         return named or unquote(path.removeprefix(LOOK_UP))
 
     @property
+    def buyer(self) -> str:
+        """The end of the upstream key, which tells whose it is."""
+        return (self.query.get("apikey") or self.headers.get("Authorization", "")).split("-")[-1]
+
+    @property
     def token(self) -> str:
         """The token at the end of its callback_url."""
         return self.query["callback_url"].rpartition("/")[2]
@@ -150,10 +155,13 @@ def responds(
 
 
 def says(template: str) -> Answerer:
-    """Answer with a line; `{trx_id}` and the other parameters of the order are filled in."""
+    """Answer with a line; `{trx_id}` and the other parameters of the order are filled in.
+
+    `{buyer}` is whose key it was: the key itself would not be told on.
+    """
 
     async def answer(asked: Asked) -> web.StreamResponse:
-        return web.Response(text=template.format(**asked.query))
+        return web.Response(text=template.format(**asked.query, buyer=asked.buyer))
 
     return answer
 

@@ -227,12 +227,12 @@ async def test_a_text_order_repeated_natively_is_the_same_order(
 
 async def test_two_members_may_use_the_same_ref_id(house: House, upstream: FakeUpstream) -> None:
     await house.add("kios", **NATIVE)
-    upstream.order = says("R#{trx_id} S1_1187.1, status SUCCESS. {apikey}")
-    assert await native(house) == f"{HEAD} SUKSES. SN: upstream-key-of-toko"
+    upstream.order = says("R#{trx_id} S1_1187.1, status SUCCESS. {buyer}")
+    assert await native(house) == f"{HEAD} SUKSES. SN: toko"
     assert (await native(house, member="Kios", check="1")).startswith(
         f"{HEAD} ERROR. INVOICE_NOT_FOUND"
     )
-    assert await native(house, member="Kios") == f"{HEAD} SUKSES. SN: upstream-key-of-kios"
+    assert await native(house, member="Kios") == f"{HEAD} SUKSES. SN: kios"
     assert [asked.trx_id for asked in upstream.orders] == ["toko-T1", "kios-T1"]
 
 

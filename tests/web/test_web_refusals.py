@@ -5,7 +5,16 @@ from typing import Any
 
 import pytest
 
-from tests.support import FakeUpstream, House, OpenHouse, Panel, eventually, reserved_port, says
+from tests.support import (
+    FakeUpstream,
+    House,
+    LogLines,
+    OpenHouse,
+    Panel,
+    eventually,
+    reserved_port,
+    says,
+)
 
 INVALID = "INVALID_PARAMETER - "
 BAD_TRX_ID = (
@@ -345,3 +354,22 @@ async def test_the_limit_of_open_orders_holds_for_a_burst(
     assert sum(", status PENDING" in answer for answer in answers) == 5
     assert sum(", status ERROR. BUSY - " in answer for answer in answers) == 25
     assert len(upstream.orders) == len(await house.orders()) == 5
+
+
+@pytest.mark.parametrize("key", [None, "kunci-lama-toko-0123"])
+async def test_a_key_in_the_place_of_an_id_is_not_repeated(
+    house: House, key: str | None, log: LogLines
+) -> None:
+    """A panel that was set up with two placeholders in each other's place."""
+    added = await house.add("lain", key=key, pin="483920", password="kata-sandi")
+    mine = house.keys["toko"]
+    for secret in (added, mine):
+        for apikey in (mine, "T1"):
+            answer = await house.get(f"/v1/otomax/status/{secret}?apikey={apikey}")
+            assert answer.text.startswith("R#- - -.-(-), status ERROR. ")
+        wrong = house.order_target(secret, apikey="T1")
+        assert (await house.get(wrong)).text.startswith("R#- S1_1187.123456789, status ERROR. ")
+        native = f"/trx?memberID=LAIN&product=S1&dest=1&refID={secret}&sign=x"
+        assert (await house.get(native)).text.startswith("R#- S1.1 ERROR. ")
+    assert added not in log.text
+    assert mine not in log.text

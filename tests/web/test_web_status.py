@@ -228,12 +228,12 @@ async def test_equal_users_share_one_call_and_others_do_not(
 ) -> None:
     await calm.add("kios")
     held = asyncio.Event()
-    upstream.user = after(held, says("{apikey}. x@y.id. plan Gold. balance 7"))
+    upstream.user = after(held, says("{buyer}. x@y.id. plan Gold. balance 7"))
     asyncio.get_running_loop().call_later(0.1, held.set)
     lines = await asyncio.gather(*(calm.user() for _ in range(10)))
-    assert set(lines) == {"upstream-key-of-toko. x@y.id. plan Gold. balance 7"}
+    assert set(lines) == {"toko. x@y.id. plan Gold. balance 7"}
     assert len(upstream.users) == 1
-    assert (await calm.user("kios")).startswith("upstream-key-of-kios. ")
+    assert (await calm.user("kios")).startswith("kios. ")
 
 
 @pytest.mark.parametrize(
