@@ -52,7 +52,7 @@ def _told(order: Order, text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     invoice: dict[str, Any] = msgspec.json.decode(text)
-    invoice["trx_id"] = _trx_id(order)
+    invoice["trx_id"] = order.told_trx_id
     if invoice.get("status") != order.status.value:
         invoice |= {"response_note": order.note or None, "status": order.status.value}
         if order.invoice_number is not None:
@@ -64,7 +64,7 @@ def _known(order: Order) -> dict[str, Any]:
     """Return what the journal knows of an order, in the document's shape."""
     return {
         "invoice_number": order.invoice_number,
-        "trx_id": _trx_id(order),
+        "trx_id": order.told_trx_id,
         "response_note": order.note or None,
         "category": {"title": None, "subtitle": None, "type": None},
         "product": {"name": None, "code": order.product_code, "price": order.product_price},
@@ -78,10 +78,6 @@ def _known(order: Order) -> dict[str, Any]:
         "voucher": None,
         "created_at": _moment(order.placed_at),
     }
-
-
-def _trx_id(order: Order) -> str | None:
-    return None if order.unnamed else order.trx_id
 
 
 def _moment(at: int) -> str:

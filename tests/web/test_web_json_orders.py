@@ -167,6 +167,10 @@ async def test_without_a_trx_id_each_order_is_one_of_its_own_and_answers_null(
     assert first.startswith("toko-")
     status = await house.ask_json("GET", "/v1/status/APIKUY_ML_1_0001")
     assert data(status)["trx_id"] is None
+    line = await house.status("APIKUY_ML_1_0001")
+    assert line.startswith("R#- APIKUY_ML_1_0001 S1_1187.123456789(1234), status SUCCESS. SN"), (
+        line
+    )
 
 
 @pytest.mark.parametrize("trx_id", ["", " ", "a b", "x" * 65, "ä", 1.5, True, [], {}])
