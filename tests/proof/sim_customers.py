@@ -11,43 +11,38 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Any, get_args
 
 from gateway.sandbox.outcomes import OUTCOMES
+from tests.proof.asking import Ordered, Request, Reseller, order, status
 from tests.proof.judge import Answer
 from tests.proof.reading import ERROR, Dialect
 from tests.proof.sim_loop import now, outside, stalled_s
 from tests.proof.sim_panel import Panels
-from tests.proof.sim_requests import Ordered, Request, Reseller, order, status
 from tests.proof.sim_weather import Weather
 
 # Upstream keys with what is on them, Rupiah. The second one is soon empty in a long run.
 KEYS = {"upstream-key-1": 10**9, "upstream-key-2": 2_000_000}
 # Resellers buy under one key, and all of them use the same trx_ids. Each form of deliveries is
 # told to one of them at least; the first is told only of what names its own address.
+_RESELLERS: dict[str, dict[str, Any]] = {
+    "toko": {"upstream_key": "upstream-key-1"},
+    "warung": {
+        "upstream_key": "upstream-key-2",
+        "profile": "otomax",
+        "callback_url": "http://panel0.test:8000/own/warung",
+        "shows_pin": True,
+    },
+    "kios": {
+        "upstream_key": "upstream-key-1",
+        "profile": "report",
+        "callback_url": "http://panel1.test:8000/own/kios?id=7",
+    },
+    "grosir": {"upstream_key": "upstream-key-1", "callback_url": "http://slow.test/own/grosir"},
+}
 RESELLERS = {
-    each.code: each
-    for each in (
-        Reseller(code="toko", upstream_key="upstream-key-1"),
-        Reseller(
-            code="warung",
-            upstream_key="upstream-key-2",
-            profile="otomax",
-            callback_url="http://panel0.test:8000/own/warung",
-            shows_pin=True,
-        ),
-        Reseller(
-            code="kios",
-            upstream_key="upstream-key-1",
-            profile="report",
-            callback_url="http://panel1.test:8000/own/kios?id=7",
-        ),
-        Reseller(
-            code="grosir",
-            upstream_key="upstream-key-1",
-            callback_url="http://slow.test/own/grosir",
-        ),
-    )
+    code: Reseller(code=code, key=f"key-of-{code}-{'k' * 20}", **more)
+    for code, more in _RESELLERS.items()
 }
 _PRODUCTS = ("S1_1187", "S4_ML86", "X10")
 _DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
@@ -211,7 +206,7 @@ class Customers:
         """Order; something else than is wished for where a product or destination is given."""
         other = product is not None or dest is not None
         if not other:
-            wish.forms.add("json" if dialect == "json" else wish.reseller.profile)
+            wish.forms.add(wish.reseller.form(dialect))
         ordered = Ordered(
             trx_id=None if wish.unnamed else wish.trx_id,
             product=product or wish.product,

@@ -26,10 +26,10 @@ from gateway.config import Settings
 from gateway.flow import worker
 from gateway.vault import ROOT_BYTES, Vault
 from gateway.web import json_api
+from tests.proof.asking import Request
 from tests.proof.sim_loop import Life, current_life, now
 from tests.proof.sim_network import Network, SimUpstreamClient
 from tests.proof.sim_panel import Panels, SimResellerClient
-from tests.proof.sim_requests import Request
 from tests.proof.sim_store import Disk
 from tests.proof.sim_weather import SETTLE_S, Weather
 

@@ -20,6 +20,7 @@ from gateway.sandbox.core import Signed
 from gateway.sandbox.faults import Fault, Faults
 from gateway.sandbox.ledger import Purchase
 from gateway.sandbox.options import SandboxOptions
+from tests.proof.asking import JSON_TYPE, Request
 from tests.proof.judge import Bought, Case, Money, Run, Violation, judge
 from tests.proof.sim_customers import KEYS, RESELLERS, Customers, Wish
 from tests.proof.sim_gateway import (
@@ -35,7 +36,6 @@ from tests.proof.sim_gateway import (
 from tests.proof.sim_loop import VirtualLoop, now, outside, run
 from tests.proof.sim_network import Network
 from tests.proof.sim_panel import Panels
-from tests.proof.sim_requests import JSON_TYPE, Request
 from tests.proof.sim_store import Disk
 from tests.proof.sim_weather import SETTLE_S, Weather, weather_of
 from tests.support.logs import LogLines, captured_log

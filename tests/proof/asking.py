@@ -30,6 +30,7 @@ class Reseller:
     """Who orders, and how they are told.
 
     Attributes:
+        key: theirs with us.
         upstream_key: under which they buy.
         profile: the form of their deliveries.
         callback_url: where they are told of what names no address of its own, or None.
@@ -37,14 +38,11 @@ class Reseller:
     """
 
     code: str
+    key: str
     upstream_key: str
     profile: str = "toss"
     callback_url: str | None = None
     shows_pin: bool = False
-
-    @property
-    def key(self) -> str:
-        return f"key-of-{self.code}-{'k' * 20}"
 
     @property
     def pin(self) -> str:
@@ -53,6 +51,10 @@ class Reseller:
     @property
     def password(self) -> str:
         return f"abcd {self.code}"
+
+    def form(self, dialect: Dialect) -> str:
+        """Return how they are told of what was ordered in a dialect."""
+        return "json" if dialect == "json" else self.profile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
