@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.support import (
     Answerer,
@@ -19,6 +20,7 @@ from tests.support import (
     says,
 )
 from tests.support.house import Answer
+from tests.support.upstream import Asked
 
 # The document's own shape ("Create api order v2").
 NAMES = [
@@ -133,6 +135,21 @@ async def test_what_proves_nothing_is_pending_in_the_documents_shape(
     await house.becomes("SUCCESS")
     assert data(await house.order_json(server_id="1234"))["response_note"] == "SN-9"
     assert len(upstream.json_orders) == 1
+
+
+async def test_the_order_and_its_send_are_durable_before_the_first_byte(
+    house: House, upstream: FakeUpstream
+) -> None:
+    seen = []
+
+    async def look_first(asked: Asked) -> web.StreamResponse:
+        shown = await house.shown()
+        seen.append((shown["status"], shown["sends"], shown["sending"]))
+        return await invoice("SUCCESS", "SN", http=201)(asked)
+
+    upstream.json_order = look_first
+    data(await house.order_json(), 201)
+    assert seen == [("PENDING", 1, True)]
 
 
 async def test_an_unreachable_upstream_fails_the_order(open_house: OpenHouse) -> None:
