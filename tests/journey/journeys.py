@@ -124,7 +124,8 @@ class Journey:
         await until_async(look, WHOLE_S, self.describe)
 
     async def _looked_up(self) -> bool:
-        return (await self.shown())["looked_up_at"] is not None
+        order = await self.shown()
+        return order["named"] and order["looked_up_at"] is not None
 
     async def is_true(self) -> None:
         """Ask again, in another dialect, too; then panel, books and journal must agree."""
