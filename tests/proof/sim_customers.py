@@ -215,8 +215,10 @@ class Customers:
             callback_url=wish.callback_url,
         )
         request = order(wish.reseller, ordered, dialect, once=once)
-        elsewhere = " of another dialect's" if dialect != wish.dialect else ""
+        elsewhere = f" of one in {wish.dialect}" if dialect != wish.dialect else ""
         self.asked[f"order in {dialect}{elsewhere}"] += 1
+        if wish.unnamed:
+            self.asked["order without a trx_id"] += 1
         return await self._hear(wish, request, dialect, other=other)
 
     async def _status(self, wish: Wish, dialect: Dialect) -> Answer | None:

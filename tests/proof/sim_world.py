@@ -56,6 +56,7 @@ class Outcome:
         violations: every promise that was not kept.
         troubles: what the gateway logged as an error of its own.
         hits: faults that really happened, by kind.
+        asked: requests of resellers, by kind and dialect.
         statuses: the orders by their status in the end.
         crashes: ends of the process.
         days: virtual days that passed.
@@ -67,6 +68,7 @@ class Outcome:
     violations: Sequence[Violation]
     troubles: Sequence[str]
     hits: Counter[str]
+    asked: Counter[str]
     statuses: Counter[str]
     crashes: int
     days: float
@@ -324,6 +326,7 @@ class World:
             violations=judge(Run(cases=cases, money=money, strays=strays, settle=SETTLE_S)),
             troubles=[*troubles, *self._customers.troubles, *self._troubles],
             hits=self.hits,
+            asked=self._customers.asked,
             statuses=Counter(journaled),
             crashes=self.crashes,
             days=now() / (24 * _HOUR_S),
