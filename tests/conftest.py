@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.flow import recheck, relay
 from gateway.sandbox import Sandbox, SandboxOptions, start_sandbox
 from tests.proxies.fronts import WRITERS, program
 from tests.support import (
@@ -18,6 +19,18 @@ from tests.support import (
     open_houses,
     panel_receiving,
 )
+
+# How often a gateway in this process looks at its journal for what is due, seconds. At every half
+# second, as in life, a test of six look-ups would wait for three.
+LOOK_EVERY_S = 0.1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _workers_look_often() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for worker in (recheck, relay):
+            patch.setattr(worker, "_EVERY_S", LOOK_EVERY_S)
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -122,6 +122,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"{self.reseller}-{self.trx_id}"
 
     @property
+    def told_trx_id(self) -> str | None:
+        """The trx_id as its reseller knows it; None where it gave none."""
+        return None if self.unnamed else self.trx_id
+
+    @property
     def is_open(self) -> bool:
         """Whether the upstream has yet to decide."""
         return self.final_at is None

@@ -52,10 +52,9 @@ def _told(order: Order, text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     invoice: dict[str, Any] = msgspec.json.decode(text)
-    invoice["trx_id"] = _trx_id(order)
-    invoice.pop(
-        "callback_url", None
-    )  # none of the document's; it would be our own, with its token
+    invoice["trx_id"] = order.told_trx_id
+    # None of the document's names; it would be our own address, with its token.
+    invoice.pop("callback_url", None)
     if invoice.get("status") != order.status.value:
         invoice |= {"response_note": order.note or None, "status": order.status.value}
         if order.invoice_number is not None:
@@ -67,7 +66,7 @@ def _known(order: Order) -> dict[str, Any]:
     """Return what the journal knows of an order, in the document's shape."""
     return {
         "invoice_number": order.invoice_number,
-        "trx_id": _trx_id(order),
+        "trx_id": order.told_trx_id,
         "response_note": order.note or None,
         "category": {"title": None, "subtitle": None, "type": None},
         "product": {"name": None, "code": order.product_code, "price": order.product_price},
@@ -81,10 +80,6 @@ def _known(order: Order) -> dict[str, Any]:
         "voucher": None,
         "created_at": _moment(order.placed_at),
     }
-
-
-def _trx_id(order: Order) -> str | None:
-    return None if order.unnamed else order.trx_id
 
 
 def _moment(at: int) -> str:

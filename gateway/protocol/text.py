@@ -189,7 +189,7 @@ def status_answer(order: Order, saldo: int | None) -> str:
     dest = f"{order.user_id}({order.server_id or ''})"
     return render(
         Line(
-            trx_id=order.trx_id,
+            trx_id=order.told_trx_id or MISSING,
             invoice_number=order.invoice_number or MISSING,
             target=f"{order.product_code}.{tame(dest, order.status)}",
             status=order.status,

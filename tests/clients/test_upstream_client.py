@@ -168,14 +168,18 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
             assert (await call(fake.url))[2] == b"ok"
 
 
+@pytest.mark.parametrize("body", [None, b"{}"], ids=["GET", "POST"])
 @pytest.mark.parametrize("hangup", ["close", "reset"])
-async def test_a_dropped_kept_alive_connection_is_one_request(hangup: str) -> None:
+async def test_a_dropped_kept_alive_connection_is_one_request(
+    hangup: str, body: bytes | None
+) -> None:
     async with raw_upstream(lambda number, _: http(b"ok") if number == 0 else None) as fake:
         fake.resets = hangup == "reset"
         client = UpstreamClient(fake.url, timeout_s=2, connect_s=1)
         await client.get("/first")
+        call = Call("GET" if body is None else "POST", "/second", "the-key", body)
         with pytest.raises(NoAnswer, match="the connection dropped before an answer"):
-            await client.get("/second")
+            await client.send(call)
         await client.close()
         assert [head.split()[1] for head in fake.heads] == [b"/first", b"/second"]
         assert fake.connections == 1

@@ -12,6 +12,7 @@ from gateway.domain.order import (
     Status,
     begin_send,
     fail,
+    wait_for_turn,
 )
 from gateway.domain.truth import apply
 from tests.domain.cases import NOTE, RULES, T0, Life, S, final, new_order, said, sent, uncertain
@@ -22,6 +23,12 @@ def test_a_first_send_is_under_way_and_has_a_date_when_its_process_died() -> Non
     assert (order.sending, order.sends, order.first_sent_at) == (True, 1, T0)
     assert order.due_at == T0 + 75 * S
     assert order.is_open
+
+
+def test_a_send_that_waits_for_its_turn_has_until_it_may_not_leave_any_more() -> None:
+    order = wait_for_turn(begin_send(new_order(), T0, RULES), T0, RULES)
+    assert order.due_at == T0 + round((RULES.expire_s + RULES.lease_s) * S)
+    assert order.sending
 
 
 def test_a_further_send_keeps_when_the_first_began_and_counts_misses_anew() -> None:

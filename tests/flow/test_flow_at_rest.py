@@ -8,6 +8,7 @@ import pytest
 from gateway.app import Gateway
 from gateway.config import Settings
 from gateway.domain.errors import NotDone
+from gateway.flow import recheck
 from tests.support import (
     FakeUpstream,
     House,
@@ -38,8 +39,9 @@ async def left_behind(open_house: OpenHouse, upstream: FakeUpstream) -> Settings
 
 
 async def test_a_recheck_without_a_gateway_sends_nothing(
-    left_behind: Settings, upstream: FakeUpstream
+    left_behind: Settings, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(recheck, "LOOK_UP_GAP_MS", 20)  # else each would wait for two seconds
     shown: dict[str, Any] = {}
     for _ in range(4):
         async with Gateway.at_rest(left_behind) as gateway:

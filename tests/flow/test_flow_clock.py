@@ -26,10 +26,11 @@ async def house(open_house: OpenHouse, upstream: FakeUpstream, panel: Panel) -> 
 
 
 async def looked_up_again(house: House, upstream: FakeUpstream) -> None:
-    """The next look-up on the schedule."""
+    """The next look-up on the schedule, and what comes of it: it may be the last one."""
     before = len(upstream.look_ups)
     house.skip(5.1)
     await eventually(lambda: len(upstream.look_ups) > before)
+    await eventually(lambda: not house.gateway.recheck._asking)
 
 
 async def uncertain(house: House, upstream: FakeUpstream) -> None:

@@ -9,6 +9,7 @@ from tests.journey.forks import Forks
 from tests.journey.office import Office, new_office
 from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.journey.processes import Processes
+from tests.proof.asking import Reseller
 
 RecordProperty = Callable[[str, object], None]
 UPSTREAM_KEYS = {"toko1": "kunci-supplier-satu-9f81c2", "toko2": "kunci-supplier-dua-77ab01"}
@@ -80,6 +81,8 @@ async def panel(_panel: PanelProcess) -> PanelProcess:
 
 
 _made: dict[str, Office] = {}
+# One for each form of deliveries; all of them have OtomaX's own dialect.
+PROFILES = {"asli1": "toss", "otomax1": "otomax", "report1": "report"}
 
 
 @pytest.fixture
@@ -96,5 +99,32 @@ def office(
             first.add_reseller(code, key)
         _made["office"] = first
     mine = _made["office"].copy(tmp_path / "gw")
+    mine.processes = processes
+    return mine
+
+
+@pytest.fixture
+async def members(
+    office: Office,
+    panel: PanelProcess,
+    processes: Processes,
+    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
+) -> Office:
+    """The same with resellers who have OtomaX's own dialect, one for each form of deliveries."""
+    if "members" not in _made:
+        first = office.copy(tmp_path_factory.mktemp("members") / "gw")
+        for code, profile in PROFILES.items():
+            member = Reseller(
+                code=code,
+                key=f"kunci-{code}-5d1f0a77c2",
+                upstream_key=UPSTREAM_KEYS["toko2"],
+                profile=profile,
+                callback_url=f"{panel.url}/own/{code}",
+                shows_pin=profile == "otomax",
+            )
+            first.add_member(member)
+        _made["members"] = first
+    mine = _made["members"].copy(tmp_path / "members")
     mine.processes = processes
     return mine

@@ -1,7 +1,8 @@
 """What every party of a journey saw of an order, written down for the judge of `tests.proof`.
 
 The panel's own memory (`Wanted`), the receiver's file, the upstream's books and what the running
-gateway's desk says. All times are seconds since the epoch, of this one machine.
+gateway's desk says. What is answered and told is timed by this machine's steady clock, which all
+its processes share and nobody sets; the upstream's books have a time of their own.
 """
 
 import time
@@ -12,60 +13,104 @@ from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from tests.journey.office import PRODUCT, Office
-from tests.journey.parties import PanelProcess, Told, UpstreamProcess, ask_whole
-from tests.proof.judge import Answer, Bought, Case, Heard, Money, Run, Violation, judge
+from tests.journey.parties import PanelProcess, Told, UpstreamProcess, send
+from tests.proof import asking
+from tests.proof.asking import Ordered, Request
+from tests.proof.judge import Answer, Bought, Case, Money, Run, Violation, judge
+from tests.proof.reading import Dialect
 
 MANY = 100_000  # rows of a listing: all of them
 
 
 @dataclass(slots=True)
 class Wanted:
-    """An order as its panel remembers it: what it asked for, and what it was answered."""
+    """An order as its reseller remembers it: what was asked for, and what was answered.
+
+    Attributes:
+        reseller: the code.
+        trx_id: where it is unnamed only what the test calls it.
+        dialect: in which it is ordered.
+        unnamed: it is ordered without a trx_id, in JSON, and so only once.
+        dialects: in which it was ordered and repeated.
+    """
 
     reseller: str
     trx_id: str
     dest: str
+    dialect: Dialect = "text"
+    unnamed: bool = False
     answers: list[Answer] = field(default_factory=list)
+    dialects: set[Dialect] = field(default_factory=set)
 
     @property
     def name(self) -> str:
         return f"{self.reseller}-{self.trx_id}"
 
-    async def order(self, office: Office, panel: PanelProcess) -> str | None:
-        """Order; None where no whole answer came, or one that says that there is none (503)."""
-        return await self._ask(
-            office,
-            "v3/otomax/order",
-            product_code=PRODUCT,
-            user_id=self.dest,
-            trx_id=self.trx_id,
+    @property
+    def invoice(self) -> str | None:
+        """The invoice_number, once an answer told it."""
+        read = [answer.read for answer in self.answers]
+        return next((each.number for each in read if each is not None and each.number), None)
+
+    async def order(
+        self, office: Office, panel: PanelProcess, dialect: Dialect | None = None
+    ) -> str | None:
+        """Order, or ask again by ordering; None where no whole answer came, or a 503.
+
+        Args:
+            office: where.
+            panel: who is to be told.
+            dialect: another one than it was ordered in.
+        """
+        dialect = dialect or self.dialect
+        ordered = Ordered(
+            trx_id=None if self.unnamed else self.trx_id,
+            product=PRODUCT,
+            dest=self.dest,
             callback_url=f"{panel.url}/{self.name}",
         )
+        self.dialects.add(dialect)
+        request = asking.order(office.resellers[self.reseller], ordered, dialect, once=False)
+        return await self._ask(office, request, dialect)
 
-    async def status(self, office: Office) -> str | None:
-        """Ask for the status; None as above."""
-        return await self._ask(office, f"v1/otomax/status/{self.trx_id}")
+    async def status(self, office: Office, dialect: Dialect | None = None) -> str | None:
+        """Ask for the status; None as above, and where it has no name to ask by."""
+        dialect, invoice = dialect or self.dialect, self.invoice if self.unnamed else None
+        if self.unnamed and (invoice is None or dialect == "native"):
+            return None
+        ordered = Ordered(trx_id=self.trx_id, product=PRODUCT, dest=self.dest)
+        request = asking.status(office.resellers[self.reseller], ordered, dialect, invoice)
+        return await self._ask(office, request, dialect, asked_id=invoice, status=True)
 
-    async def _ask(self, office: Office, path: str, **query: str) -> str | None:
-        began = time.time()
+    async def _ask(
+        self,
+        office: Office,
+        request: Request,
+        dialect: Dialect,
+        *,
+        asked_id: str | None = None,
+        status: bool = False,
+    ) -> str | None:
+        began = time.monotonic()
         try:
-            code, line = await ask_whole(
-                f"{office.url}/{path}", apikey=office.keys[self.reseller], **query
-            )
+            code, line = await send(URL(office.url), request)
         except (aiohttp.ClientError, ConnectionError):
             return None
         self.answers.append(
             Answer(
                 asked_at=began,
-                at=time.time(),
+                at=time.monotonic(),
                 line=line,
                 http=code,
-                status_request="status" in path,
+                dialect=dialect,
+                status_request=status,
+                asked_id=asked_id,
             )
         )
-        return line if code == HTTPStatus.OK else None
+        return None if code == HTTPStatus.SERVICE_UNAVAILABLE else line
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,37 +131,63 @@ class Journal:
 
 def evidence(
     wanted: Sequence[Wanted],
+    office: Office,
     journal: Journal,
     books: Mapping[str, Any],
     told: Callable[[str], Sequence[Told]],
 ) -> Run:
     """Return everything that is known, for the judge; the books may know of other runs, too."""
-    cases = [_case(one, journal, books["orders"].get(one.name), told) for one in wanted]
+    names = _names(wanted, journal, books)
+    cases = [_case(one, office, journal, books, names[one.name]) for one in wanted]
+    for case in cases:
+        case.heard = [one.heard for one in told(case.name)]
     return Run(cases=cases, money=[_money(account, books) for account in books["accounts"]])
+
+
+def _names(
+    wanted: Sequence[Wanted], journal: Journal, books: Mapping[str, Any]
+) -> dict[str, list[str]]:
+    """Return under which names each is known; one is right.
+
+    What has no trx_id is known by its reseller and its destination, of which there is no other.
+    """
+    made: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for name, order in journal.orders.items():
+        if order["unnamed"]:
+            made[order["reseller"], order["dest"]][name] = None
+    for name, order in books["orders"].items():
+        for each in order["purchases"]:
+            made[name.partition("-")[0], each["user_id"] + each["server_id"]][name] = None
+    return {
+        one.name: list(made[one.reseller, one.dest]) if one.unnamed else [one.name]
+        for one in wanted
+    }
 
 
 def _case(
     wanted: Wanted,
+    office: Office,
     journal: Journal,
-    booked: Mapping[str, Any] | None,
-    told: Callable[[str], Sequence[Told]],
+    books: Mapping[str, Any],
+    names: Sequence[str],
 ) -> Case:
-    order = journal.orders.get(wanted.name)
-    purchases = booked["purchases"] if booked else []
+    kept_as = next((name for name in names if name in journal.orders), "")
+    order = journal.orders.get(kept_as)
+    booked = [books["orders"][name] for name in names if name in books["orders"]]
+    reseller = office.resellers[wanted.reseller]
     return Case(
         reseller=wanted.reseller,
         trx_id=wanted.trx_id,
         product_code=PRODUCT,
         dest=wanted.dest,
         answers=wanted.answers,
-        heard=[
-            Heard(at=one.at, url=one.line.split()[1], took=one.answered == 200)
-            for one in told(wanted.name)
-        ],
         journal=order,
-        deliveries=list(journal.deliveries.get(wanted.name, ())),
-        request_count=booked["requests"] if booked else 0,
-        bought=[_as_can_be_known(one, order) for one in purchases],
+        deliveries=list(journal.deliveries.get(kept_as, ())),
+        request_count=sum(each["requests"] for each in booked),
+        bought=[_as_can_be_known(one, order) for each in booked for one in each["purchases"]],
+        unnamed=wanted.unnamed,
+        forms=frozenset(reseller.form(dialect) for dialect in wanted.dialects),
+        key=reseller.key,
     )
 
 
@@ -168,7 +239,8 @@ async def verdict(
     wanted: Sequence[Wanted], office: Office, panel: PanelProcess, upstream: UpstreamProcess
 ) -> tuple[Run, list[Violation]]:
     """Hold these orders against everything that is known of them."""
-    run = evidence(wanted, await Journal.of(office), await upstream.books(), panel.told)
+    journal, books = await Journal.of(office), await upstream.books()
+    run = evidence(wanted, office, journal, books, panel.told)
     return run, judge(run)
 
 

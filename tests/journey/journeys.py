@@ -14,6 +14,7 @@ from tests.journey.office import Office
 from tests.journey.parties import PanelProcess, Told, UpstreamProcess
 from tests.journey.processes import KILLED, Process, until_async
 from tests.proof.judge import FINAL, Violation
+from tests.proof.reading import Dialect
 
 WHOLE_S = 40.0  # for a journey's end; on an idle machine it takes 2 s
 AT_ONCE = 30  # journeys side by side: most of a journey is waiting
@@ -26,11 +27,42 @@ ON_DEMAND = {**FAST, "recheck.schedule_s": "60"}
 DEAF = {**FAST, "upstream.callback_ips": "203.0.113.1"}
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How an order is placed: by whom, which is how it is told, and in which dialect."""
+
+    reseller: str = "toko1"
+    dialect: Dialect = "text"
+
+    @property
+    def other(self) -> Dialect:
+        """Another dialect, in which it may be asked for as well."""
+        if self.reseller == "toko1":
+            return "text" if self.dialect == "json" else "json"
+        others: dict[Dialect, Dialect] = {"text": "native", "native": "json", "json": "text"}
+        return others[self.dialect]
+
+
+# Every form of deliveries, in every dialect that has it.
+MANNERS = (
+    Manner("asli1", "text"),
+    Manner("toko1", "json"),
+    Manner("otomax1", "native"),
+    Manner("report1", "text"),
+    Manner("otomax1", "json"),
+    Manner("asli1", "native"),
+    Manner("otomax1", "text"),
+    Manner("report1", "json"),
+    Manner("report1", "native"),
+)
+
+
 @dataclass(slots=True)
 class Journey:
     """One order in an office of its own, between the two counterparties.
 
     Attributes:
+        manner: how it is placed.
         end: the order's last status, PENDING where it never ends.
         found: what the judge found of all journeys that began in one place.
     """
@@ -39,6 +71,7 @@ class Journey:
     panel: PanelProcess
     upstream: UpstreamProcess
     wanted: Wanted
+    manner: Manner
     end: str
     found: list[Violation]
 
@@ -91,14 +124,15 @@ class Journey:
         await until_async(look, WHOLE_S, self.describe)
 
     async def _looked_up(self) -> bool:
-        kinds = [entry["kind"] for entry in (await self.shown())["timeline"]]
-        return "looked_up" in kinds
+        order = await self.shown()
+        return order["named"] and order["looked_up_at"] is not None
 
     async def is_true(self) -> None:
-        """Ask again, as panels do; then panel, books and journal must agree."""
-        for _ in range(2):
-            await self.order()
-            await self.wanted.status(self.office)
+        """Ask again, in another dialect, too; then panel, books and journal must agree."""
+        for dialect in (self.wanted.dialect, self.manner.other):
+            await self.wanted.order(self.office, self.panel, dialect)
+            await self.wanted.status(self.office, dialect)
+        self.wanted.dialects = {self.wanted.dialect}  # it was there already, and is told so
         run, violations = await verdict([self.wanted], self.office, self.panel, self.upstream)
         self.found += violations
         assert violations == [], f"{violations}\n{self.describe()}"
@@ -106,7 +140,9 @@ class Journey:
         assert case.truth == self.end
         if case.bought:
             assert case.request_count == 1, self.describe()
-        assert f", status {self.end}. " in self.wanted.answers[-1].line
+        last = self.wanted.answers[-1].read
+        assert last is not None, self.describe()
+        assert last.word == self.end, self.describe()
         errors = [e for e in self.office.logs() if e["level"] in ("error", "critical")]
         assert errors == [], self.describe()
 
@@ -124,11 +160,11 @@ class Journeys:
         self._office, self._panel, self._upstream = office, panel, upstream
         self.found: list[Violation] = []
 
-    def begin(self, trx_id: str, dest: str, end: str) -> Journey:
+    def begin(self, trx_id: str, dest: str, end: str, manner: Manner = Manner()) -> Journey:
         folder = self._office.folder.with_name(trx_id)
         office = self._office.copy(folder, **{"upstream.base_url": self._upstream.url, **FAST})
-        wanted = Wanted("toko1", trx_id, dest)
-        return Journey(office, self._panel, self._upstream, wanted, end, self.found)
+        wanted = Wanted(manner.reseller, trx_id, dest, manner.dialect)
+        return Journey(office, self._panel, self._upstream, wanted, manner, end, self.found)
 
 
 async def all_of(walks: Iterable[Awaitable[None]]) -> None:

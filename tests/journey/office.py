@@ -22,6 +22,7 @@ from tests.journey.processes import (
     clean_environment,
     free_port,
 )
+from tests.proof.asking import Reseller
 
 PRODUCT = "S1_1187"
 REPLY_TIMEOUT_S = 8
@@ -72,14 +73,14 @@ class Office:
 
     Attributes:
         folder: where configuration, key file and journal lie.
-        keys: the resellers' keys, by code.
+        resellers: those that were added, by code.
         settings: what the environment sets over the file.
         executed: the gateway is started as an operator does; else it is a fork, which is quick.
     """
 
     processes: Processes
     folder: Path
-    keys: dict[str, str]
+    resellers: dict[str, Reseller]
     settings: dict[str, str]
     port: int = field(default_factory=free_port)
     executed: bool = False
@@ -98,7 +99,12 @@ class Office:
         shutil.copytree(self.folder, folder)
         mine = ("server.listen", "server.public_url")
         kept = {key: value for key, value in self.settings.items() if key not in mine}
-        return Office(self.processes, folder, dict(self.keys), {**kept, **settings})
+        return Office(self.processes, folder, dict(self.resellers), {**kept, **settings})
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The resellers' keys, by code."""
+        return {code: reseller.key for code, reseller in self.resellers.items()}
 
     def run(self, *words: str, stdin: str = "") -> Done:
         """Run a command with this office's configuration."""
@@ -114,7 +120,25 @@ class Office:
     def add_reseller(self, code: str, upstream_key: str) -> None:
         done = self.run("reseller", "add", code, "--upstream-key", "-", stdin=upstream_key)
         assert done.code == 0, done
-        self.keys[code] = done.out.strip()
+        key = done.out.strip()
+        self.resellers[code] = Reseller(code=code, key=key, upstream_key=upstream_key)
+
+    def add_member(self, reseller: Reseller) -> None:
+        """Add a reseller who has OtomaX's own dialect and an address of their own, too."""
+        assert reseller.callback_url is not None
+        options = {
+            "--upstream-key": reseller.upstream_key,
+            "--key": reseller.key,
+            "--callback-url": reseller.callback_url,
+            "--pin": reseller.pin,
+            "--password": reseller.password,
+            "--delivery": reseller.profile,
+        }
+        words = [word for option in options.items() for word in option]
+        may_show = "--allow-pin" if reseller.shows_pin else "--no-allow-pin"
+        done = self.run("reseller", "add", reseller.code, *words, may_show)
+        assert done.code == 0, done
+        self.resellers[reseller.code] = reseller
 
     def begin_serving(self, **more: str) -> Process:
         """Start the gateway and do not wait for it."""

@@ -9,9 +9,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import aiohttp
+from yarl import URL
 
 from gateway.sandbox.books import BOOKS_PATH
 from tests.journey.processes import HERE, Processes
+from tests.proof.asking import Request
+from tests.proof.case import Heard
 
 DELAY_S = 1.0  # from one status to the next: time for a kill, a start and its first look-ups
 SLOW_S = 2.4  # until a slow order is answered
@@ -23,26 +26,40 @@ class Told:
     """One request at the panel.
 
     Attributes:
-        at: when, seconds since the epoch.
+        at: when, seconds by the machine's steady clock.
         answered: the HTTP code that the panel gave.
+        name: whose it is: of its path, or at a reseller's own address of the trx_id in it.
         line: the request line, as it came.
+        body: of a POST.
+        signature: its `x-signature`.
     """
 
     at: float
     answered: int
+    name: str
     line: str
-
-    @property
-    def name(self) -> str:
-        return self.line.split()[1].partition("?")[0].strip("/")
+    body: str | None = None
+    signature: str | None = None
 
     @property
     def values(self) -> dict[str, str]:
         return dict(parse_qsl(self.line.split()[1].partition("?")[2], keep_blank_values=True))
 
     @property
-    def status(self) -> str:
-        return self.values["status"]
+    def heard(self) -> Heard:
+        """The same, for the judge."""
+        return Heard(
+            at=self.at,
+            url=self.line.split()[1],
+            took=self.answered == 200,
+            body=self.body,
+            signature=self.signature,
+        )
+
+    @property
+    def status(self) -> str | None:
+        read = self.heard.read
+        return None if read is None else read.word
 
 
 class PanelProcess:
@@ -138,10 +155,19 @@ async def ask(url: str, **query: str) -> str | None:
 
 async def ask_whole(url: str, **query: str) -> tuple[int, str]:
     """Ask as a panel does, and return the HTTP code and the line; raises where none came."""
+    target = URL(url).with_query(query)
+    return await send(target.origin(), Request("GET", target.raw_path_qs))
+
+
+async def send(to: URL, request: Request) -> tuple[int, str]:
+    """Send a request byte for byte; returns HTTP code and body, raises where none came."""
     connector = aiohttp.TCPConnector(force_close=True)
     timeout = aiohttp.ClientTimeout(total=_ANSWER_S)
+    url = URL(f"{to.origin()}{request.target}", encoded=True)
     async with (
         aiohttp.ClientSession(connector=connector, timeout=timeout) as http,
-        http.get(url, params=query) as response,
+        http.request(
+            request.method, url, headers=request.headers, data=request.body or None
+        ) as response,
     ):
         return response.status, await response.text()

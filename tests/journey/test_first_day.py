@@ -6,6 +6,7 @@ and while it does not; the exit codes of what is used wrongly; and that no secre
 
 import json
 import re
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,7 @@ async def test_the_reseller_desk(office: Office, running: bool) -> None:  # noqa
         process = gateway or await office.serve()
         answers = []
         for key in keys:
-            office.keys["toko1"] = key
+            office.resellers["toko1"] = replace(office.resellers["toko1"], key=key)
             trx_id = f"R{next(numbers)}"
             answer = str(await office.order(trx_id, "55500103", "http://127.0.0.1:9/none"))
             answers.append(answer.partition(", status ")[2].partition(" - ")[0])

@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.journey.journeys import DEAF, FAST, ON_DEMAND, WHOLE_S, Journey, Journeys, all_of
+from tests.journey.journeys import (
+    DEAF,
+    FAST,
+    MANNERS,
+    ON_DEMAND,
+    WHOLE_S,
+    Journey,
+    Journeys,
+    Manner,
+    all_of,
+)
 from tests.journey.office import Office
 from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.journey.processes import KILLED, until
@@ -77,27 +87,32 @@ AGAIN = (
 
 
 @pytest.fixture
-def journeys(office: Office, panel: PanelProcess, upstream: UpstreamProcess) -> Journeys:
-    return Journeys(office, panel, upstream)
+def journeys(members: Office, panel: PanelProcess, upstream: UpstreamProcess) -> Journeys:
+    return Journeys(members, panel, upstream)
 
 
 async def test_killed_at_later_passes(journeys: Journeys, panel: PanelProcess) -> None:
-    async def killed(way: Again, point: str, nth: int) -> None:
-        journey = journeys.begin(f"{way.name}.{point}.{nth}", way.dest, way.end)
+    async def killed(way: Again, point: str, nth: int, manner: Manner) -> None:
+        journey = journeys.begin(f"{way.name}.{point}.{nth}", way.dest, way.end, manner)
         if way.refusals:
             await panel.refuse(journey.wanted.name, way.refusals)
         await journey.killed_at(point, nth, way.settings)
         await journey.recovers()
 
-    await all_of(killed(way, point, nth) for way in AGAIN for point, nth in way.crossings)
+    crossings = [(way, point, nth) for way in AGAIN for point, nth in way.crossings]
+    await all_of(
+        killed(*crossing, MANNERS[number % len(MANNERS)])
+        for number, crossing in enumerate(crossings)
+    )
 
 
 async def test_killed_again_at_every_step_of_its_recovery(journeys: Journeys) -> None:
     """Each of these gateways passes some point for the first time since its start, and dies."""
     ends = {"003": "FAILED", "007": "SUCCESS", "011": "SUCCESS"}
+    manners = (Manner("otomax1", "native"), Manner("report1", "json"), Manner("asli1"))
     await all_of(
-        _killed_everywhere(journeys.begin(f"again.{suffix}", f"123456{suffix}", end))
-        for suffix, end in ends.items()
+        _killed_everywhere(journeys.begin(f"again.{suffix}", f"123456{suffix}", end, manner))
+        for (suffix, end), manner in zip(ends.items(), manners, strict=True)
     )
 
 

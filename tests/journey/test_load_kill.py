@@ -3,9 +3,10 @@
     KILLS=200 SEED=7 pytest -n 0 -s tests/journey/test_load_kill.py
 
 A gateway is started and killed KILLS times, at random moments of its life and of its start, while
-panels of two resellers, who use the same trx_ids, order ten times a life; the upstream's outcomes
-are mixed, its replies, look-ups and callbacks are spoiled (`gateway.sandbox.faults`), and some
-panels refuse what they are told at first. The judge uses nothing of what the gateway says about
+three resellers, who use the same trx_ids, order ten times a life, in every dialect, and ask again
+in the same one or another; who gave no trx_id never asks again. The upstream's outcomes are mixed,
+its replies, look-ups and callbacks are spoiled (`gateway.sandbox.faults`), and some panels refuse
+what they are told at first. The judge uses nothing of what the gateway says about
 itself but its journal, and that must agree with everybody else's.
 """
 
@@ -14,17 +15,19 @@ import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 import pytest
 
 from gateway.sandbox import OUTCOMES, Status
 from gateway.sandbox.outcomes import outcome_of
-from tests.journey.conftest import UPSTREAM_KEYS, RecordProperty
+from tests.journey.conftest import PROFILES, RecordProperty
 from tests.journey.court import Wanted, verdict
 from tests.journey.office import Office
 from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.journey.processes import KILLED, Processes, until_async
 from tests.proof.judge import Case, Run, Violation, count
+from tests.proof.reading import Dialect
 
 KILLS = int(os.environ.get("KILLS", "20"))
 SEED = int(os.environ.get("SEED", "20240607"))
@@ -32,6 +35,8 @@ ORDERS_A_LIFE = 10
 PANELS = 12  # orders at the same time
 LIFE_S = (0.05, 0.8)  # from its fork; on an idle machine a gateway listens after 0.15 s
 TWICE = 0.1  # so often a panel sends one request twice at the same time
+ELSEWHERE = 0.15  # so often one asks again in another dialect
+UNNAMED = 0.25  # so many of the orders in JSON have no trx_id
 SETTLED_S = 60.0
 
 DELAY_S = 0.5
@@ -68,7 +73,7 @@ class Load:
     async def _panel(self) -> None:
         while (wanted := await self._queue.get()) is not None:
             await asyncio.sleep(self.chance.uniform(0, LIFE_S[1]))
-            times = 2 if self.chance.random() < TWICE else 1
+            times = 2 if self.chance.random() < TWICE and not wanted.unnamed else 1
             await asyncio.gather(*(self._place(wanted) for _ in range(times)))
             self._unanswered -= 1
 
@@ -76,9 +81,15 @@ class Load:
         """Order, and ask again until an answer comes: that is how panels see a restart."""
 
         async def ask() -> str | None:
-            return await wanted.order(self.office, self.panel)
+            return await wanted.order(self.office, self.panel, self._dialect(wanted))
 
-        await until_async(ask, SETTLED_S, lambda: f"{wanted} was never answered")
+        if wanted.unnamed:  # who asks again buys again
+            await wanted.order(self.office, self.panel)
+        else:
+            await until_async(ask, SETTLED_S, lambda: f"{wanted} was never answered")
+
+    def _dialect(self, wanted: Wanted) -> Dialect:
+        return wanted.dialect if self.chance.random() >= ELSEWHERE else any_of(self.chance)
 
     async def _kill(self) -> None:
         """Start and kill the gateway, with new orders for each life; the last one lives."""
@@ -100,35 +111,47 @@ class Load:
             self._queue.put_nowait(wanted)
 
 
+def any_of(chance: random.Random) -> Dialect:
+    return chance.choice(get_args(Dialect))
+
+
 def wanted_orders(chance: random.Random) -> list[Wanted]:
-    """Return the orders of two resellers; both use the same trx_ids."""
+    """Return the orders of all resellers, who use the same trx_ids; no two are for one player."""
     suffixes = [outcome.suffix for outcome in OUTCOMES]
     weights = [OFTEN.get(suffix, 1) for suffix in suffixes]
     ends = chance.choices(suffixes, weights, k=(KILLS + 1) * ORDERS_A_LIFE)
-    resellers = list(UPSTREAM_KEYS)
-    return [
-        Wanted(resellers[number % 2], f"L{number // 2}", f"{chance.randrange(10**6):06}{end}")
-        for number, end in enumerate(ends)
+    resellers, players = list(PROFILES), chance.sample(range(10**6), len(ends))
+    orders = [
+        Wanted(
+            reseller=resellers[number % len(resellers)],
+            trx_id=f"L{number // len(resellers)}",
+            dest=f"{player:06}{end}",
+            dialect=any_of(chance),
+        )
+        for number, (player, end) in enumerate(zip(players, ends, strict=True))
     ]
+    for wanted in orders:
+        wanted.unnamed = wanted.dialect == "json" and chance.random() < UNNAMED
+    return orders
 
 
 @pytest.fixture
-async def spoiled_upstream(processes: Processes, office: Office) -> UpstreamProcess:
+async def spoiled_upstream(processes: Processes, members: Office) -> UpstreamProcess:
     """A sandbox of this test alone, with faults."""
     faults = {"all": FAULT_RATE}
-    upstream = UpstreamProcess(processes, office.folder, **UPSTREAM, faults=faults, seed=SEED)
+    upstream = UpstreamProcess(processes, members.folder, **UPSTREAM, faults=faults, seed=SEED)
     await upstream.ready()
     return upstream
 
 
 @pytest.mark.timeout(120 + 3 * KILLS)
 async def test_killed_at_random_moments_under_load(
-    office: Office,
+    members: Office,
     panel: PanelProcess,
     spoiled_upstream: UpstreamProcess,
     record_property: RecordProperty,
 ) -> None:
-    chance = random.Random(SEED)
+    chance, office = random.Random(SEED), members
     office.settings |= SETTINGS | {"upstream.base_url": spoiled_upstream.url}
     orders = wanted_orders(chance)
     for wanted in chance.sample(orders, len(orders) // 5):
@@ -156,9 +179,13 @@ async def settled(
     except AssertionError:
         return await verdict(orders, office, panel, upstream)
     await asyncio.sleep(2 * DELAY_S)  # the last callbacks, those that come late included
+    chance = random.Random(SEED)
     for wanted in orders:
-        await wanted.order(office, panel)
-        await wanted.status(office)
+        dialects = set(wanted.dialects)
+        if not wanted.unnamed:
+            await wanted.order(office, panel, any_of(chance))
+        await wanted.status(office, any_of(chance))
+        wanted.dialects = dialects  # it was there already, and is told in one of these
     return await verdict(orders, office, panel, upstream)
 
 

@@ -2,9 +2,10 @@
 
     python -m tests.proof.coverage_core
 
-What is measured: the state table and its neighbours, every parser, the address guard, and the
-signature checks. Only examples written by hand are run, none of hypothesis: a branch that nobody
-thought of is to show here, not to be met by chance. One process, no network beyond loopback.
+What is measured: the state table and its neighbours, every parser and renderer of every dialect,
+the price guard, who may ask and who may call back, the address guard, and the signature checks.
+Only examples written by hand are run, none of hypothesis: a branch that nobody thought of is to
+show here, not to be met by chance. One process, no network beyond loopback.
 """
 
 import json
@@ -25,6 +26,10 @@ FILES: Final = (
     "gateway/domain/evidence.py",
     "gateway/domain/delivery.py",
     "gateway/domain/backoff.py",
+    "gateway/domain/reseller.py",
+    "gateway/flow/price.py",
+    "gateway/web/gate.py",
+    "gateway/web/callback.py",
     "gateway/protocol/*.py",
     "gateway/clients/guard.py",
 )
@@ -37,6 +42,14 @@ TESTS: Final = (
     "tests/protocol",
     "tests/clients/test_guard.py",
     "tests/config/test_vault.py",
+    "tests/flow/test_flow_price.py",
+    "tests/web/test_web_gate.py",
+    "tests/web/test_web_callbacks.py",
+    "tests/web/test_web_callback_doors.py",
+    "tests/web/test_web_hints.py",
+    "tests/web/test_web_webhooks.py",
+    "tests/web/test_web_ops.py",
+    "tests/web/test_web_native_doors.py",
 )
 _PYTEST: Final = (
     *("-q", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider"),

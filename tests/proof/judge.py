@@ -1,26 +1,40 @@
-"""The judge: holds what panels were told and what the journal says against the upstream's books.
+"""The judge: holds what resellers were told and what the journal says against the upstream.
 
 Pure, and without a word of the gateway's own code: whoever ran the gateway (in virtual time, under
-kills, with failing disks) writes down here what every party saw, and gets a list of what was
-promised and not kept. It reads lines as a panel does, by its own regular expressions.
-
-All times of one run are of one clock, in any unit; only their order matters. `Case.journal` and
-`Case.deliveries` are plain data as `order list --json` and `delivery list --json` print it.
+kills, with failing disks) writes down in a `Case` what every party saw, and gets a list of what
+was promised and not kept. What was said is read as resellers read it, see `reading`.
 """
 
-import re
+import hmac
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+
+from tests.proof.case import Answer, Bought, Case, Heard, Money, Run, Sent, target_of
+from tests.proof.reading import ERROR, FINAL, OPEN, Read
+
+__all__ = [
+    "FIGURES",
+    "FINAL",
+    "OPEN",
+    "Answer",
+    "Bought",
+    "Case",
+    "Heard",
+    "Money",
+    "Promise",
+    "Run",
+    "Sent",
+    "Violation",
+    "count",
+    "judge",
+]
 
 SENDS_AT_MOST = 3  # contract T6
-
-OPEN = frozenset({"PENDING", "PAID"})
-FINAL = frozenset({"SUCCESS", "PARTIAL_SUCCESS", "FAILED", "REFUNDED"})
+_AWAY = 503  # the journal can not record: nothing is decided
 
 
 class Promise(StrEnum):
@@ -41,150 +55,12 @@ class Promise(StrEnum):
     NO_FALSE_REFUND = "REFUNDED is said only on the upstream's word"
     NO_STRANGER = "no line holds another order's invoice, RefId or nickname"
     ISOLATED = "a trx_id is one order of one reseller"
-    READABLE = "every answer is a line of the grammar about this order"
+    READABLE = "every answer and delivery is of its grammar, and about this order"
+    SIGNED = "a delivery in JSON is signed under the reseller's key"
     DELIVERED = "every final status is delivered, dead or superseded"
     NEVER_BACKWARDS = "an older status is never heard after a newer one"
     SAME_BYTES = "a repeated delivery is byte for byte the same"
     BALANCE = "the balance adds up"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One answer that a panel got.
-
-    Attributes:
-        asked_at: when the panel asked.
-        at: when it had the answer.
-        line: the body.
-        http: the HTTP code.
-        status_request: it had asked for the status, and not ordered.
-        other: it had ordered with this trx_id, but another product or destination (T10).
-    """
-
-    asked_at: float
-    at: float
-    line: str
-    http: int = 200
-    status_request: bool = False
-    other: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """One delivery as it reached the panel: its address, and whether the panel answered 2xx."""
-
-    at: float
-    url: str
-    took: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """One order request on the wire.
-
-    Attributes:
-        began_at: when it left.
-        ended_at: when both sides were done with it: its connection closed, and nothing of it under
-            way any more.
-        closed_at: when its own side closed the connection; None where that is not known.
-        allowed: it is the first, or a look-up since the one before said INVOICE_NOT_FOUND.
-    """
-
-    began_at: float
-    ended_at: float
-    closed_at: float | None = None
-    allowed: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bought:
-    """One purchase in the upstream's books.
-
-    Attributes:
-        invoice_number: the upstream's id.
-        product_code: what was bought.
-        dest: for whom: user_id and server_id glued.
-        price_rp: what was taken, Rupiah.
-        returned_rp: what was given back, Rupiah.
-        history: every status with its time, oldest first.
-        announced: the gateway has acknowledged a callback that told the last status. Nobody looks
-            a sold order up again, so a refund that was never told of stays unknown.
-    """
-
-    invoice_number: str
-    product_code: str
-    dest: str
-    price_rp: int
-    returned_rp: int
-    history: Sequence[tuple[float, str]]
-    announced: bool = True
-
-    @property
-    def status(self) -> str:
-        return self.history[-1][1]
-
-
-@dataclass(slots=True, kw_only=True)
-class Case:
-    """Everything that is known about one order, each party's own view of it.
-
-    Attributes:
-        journal: the order as the journal shows it, or None where it is not there.
-        deliveries: its deliveries as the journal shows them.
-        requests: its order requests as they were seen on the wire; None where only their number
-            is known.
-        request_count: their number, where `requests` is None.
-    """
-
-    reseller: str
-    trx_id: str
-    product_code: str
-    dest: str
-    answers: list[Answer] = field(default_factory=list)
-    heard: list[Heard] = field(default_factory=list)
-    journal: Mapping[str, Any] | None = None
-    deliveries: list[Mapping[str, Any]] = field(default_factory=list)
-    requests: list[Sent] | None = None
-    request_count: int = 0
-    bought: list[Bought] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return f"{self.reseller}-{self.trx_id}"
-
-    @property
-    def truth(self) -> str:
-        """What the upstream says in the end; what it never bought has failed."""
-        return self.bought[0].status if self.bought else "FAILED"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Money:
-    """One account at the upstream: what it had, what it has, and everything bought with it."""
-
-    account: str
-    opening_rp: int
-    balance_rp: int
-    bought: Sequence[Bought]
-
-
-@dataclass(slots=True, kw_only=True)
-class Run:
-    """One run of the gateway.
-
-    Attributes:
-        cases: every order.
-        money: every account at the upstream.
-        strays: names of purchases and deliveries that belong to no order of `cases`.
-        settled: everything had time to end: what is still open, or still to be told, is lost.
-        settle: how long a send is left to settle, in the unit of the run's times.
-    """
-
-    cases: Sequence[Case]
-    money: Sequence[Money] = ()
-    strays: Sequence[str] = ()
-    settled: bool = True
-    settle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +114,7 @@ FIGURES: Mapping[str, tuple[Promise, ...]] = {
         Promise.SETTLES_FIRST,
     ),
     "answers that are no line": (Promise.READABLE,),
+    "deliveries that nobody signed": (Promise.SIGNED,),
 }
 
 
@@ -259,10 +136,11 @@ def _case(case: Case, run: Run) -> Found:
     if run.settled:
         yield from _ended(case)
         yield from _outbox(case)
-    said = [*_said_by_answers(case), *_said_by_deliveries(case)]
-    yield from _proven(case, said)
+    told = list(_said_by_deliveries(case))
+    answered = list(_said_by_answers(case))
+    yield from _proven(case, [*answered, *told])
     yield from _own(case)
-    yield from _never_backwards(case)
+    yield from _never_backwards(answered, told)
     yield from _same_bytes(case)
 
 
@@ -302,7 +180,7 @@ def _requests(case: Case, settle: float) -> Found:
 def _kept(case: Case) -> Found:
     said = [answer.line for answer in case.answers if _word(answer) in OPEN | FINAL]
     if case.journal is None and (said or case.heard):
-        told = said[0] if said else case.heard[0].url
+        told = said[0] if said else case.heard[0].whole
         yield Promise.NOT_LOST, "the order in the journal", f"nothing, though told: {told}"
     if case.journal is None and case.bought:
         invoice = case.bought[0].invoice_number
@@ -332,10 +210,10 @@ def _endings(case: Case) -> set[str]:
 
 def _outbox(case: Case) -> Found:
     rows = sorted(case.deliveries, key=lambda row: row["id"])
-    taken = {_target(heard.url) for heard in case.heard if heard.took}
+    taken = {heard.bytes for heard in case.heard if heard.took}
     for row in rows:
         what = f"delivery {row['id']} of {row['status']}"
-        if row["state"] == "delivered" and _target(row["url"]) not in taken:
+        if row["state"] == "delivered" and _frozen(row) not in taken:
             yield Promise.DELIVERED, f"{what} taken by the panel", "it never took it"
         elif row["state"] == "superseded" and row is rows[-1]:
             yield Promise.DELIVERED, f"a newer status after {what}", "none"
@@ -349,13 +227,14 @@ def _outbox(case: Case) -> Found:
         yield Promise.DELIVERED, f"{order['status']} as the last thing told", last
 
 
-# -- what the panel was told
+# -- what the reseller was told
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """A status that the panel was told, and how."""
+    """A status that the reseller was told, and how; began: when at the earliest it was said."""
 
+    began: float
     at: float
     word: str
     how: str
@@ -364,13 +243,16 @@ class _Said:
 def _said_by_answers(case: Case) -> Iterator[_Said]:
     for answer in case.answers:
         word = _word(answer)
-        if word is not None and not answer.other:
-            yield _Said(answer.at, word, answer.line)
+        if word is not None and word != ERROR and not answer.other:
+            yield _Said(answer.asked_at, answer.at, word, answer.line)
 
 
 def _said_by_deliveries(case: Case) -> Iterator[_Said]:
     for heard in case.heard:
-        yield _Said(heard.at, _value(heard.url, "status"), heard.url)
+        read = heard.read
+        if read is not None:
+            began = float("-inf") if heard.began_at is None else heard.began_at
+            yield _Said(began, heard.at, read.word, heard.whole)
 
 
 def _proven(case: Case, said: Sequence[_Said]) -> Found:
@@ -397,111 +279,101 @@ _LIES = {
 
 
 def _own(case: Case) -> Found:
-    """Every line is about this order, and holds nobody else's invoice."""
+    """Everything is about this order, and holds nobody else's invoice."""
     for answer in case.answers:
         yield from _own_answer(case, answer)
     for heard in case.heard:
-        trx_id, invoice = _value(heard.url, "trx_id"), _value(heard.url, "invoice_number")
-        if trx_id != case.trx_id:
-            yield Promise.ISOLATED, f"trx_id={case.trx_id}", heard.url
-        yield from _no_stranger(case, f"{invoice} {_value(heard.url, 'sn')}")
-        yield from _one_line(case, _value(heard.url, "msg"), heard.url)
+        yield from _own_delivery(case, heard)
 
 
 def _own_answer(case: Case, answer: Answer) -> Found:
-    if answer.http != 200:
-        if "status FAILED" in answer.line:
-            yield Promise.NO_FALSE_FAILED, f"no FAILED with HTTP {answer.http}", answer.line
+    read = answer.read
+    if answer.http == _AWAY:
+        if _says_failed(answer):
+            yield Promise.NO_FALSE_FAILED, f"no FAILED with HTTP {_AWAY}", answer.line
         return
-    yield from _one_line(case, answer.line, answer.line)
-    if answer.other and _word(answer) != "ERROR":
+    if read is None or (answer.dialect != "json" and answer.http != 200):
+        yield Promise.READABLE, f"an answer of the dialect {answer.dialect}", answer.line
+        return
+    echoed = read.word == ERROR and read.trx_id == answer.asked_id
+    if read.names and read.trx_id != case.told_id and not echoed:
+        yield Promise.ISOLATED, f"R#{case.told_id}", answer.line
+    yield from _no_stranger(case, read, answer.line)
+    if answer.other and read.word != ERROR:
         yield Promise.ISOLATED, "ERROR for another product or destination", answer.line
 
 
-def _one_line(case: Case, line: str, whole: str) -> Found:
-    read = _LINE.fullmatch(line)
-    if read is None:
-        yield Promise.READABLE, "a line of the grammar", whole
-    elif read["trx_id"] != case.trx_id:
-        yield Promise.ISOLATED, f"R#{case.trx_id}", whole
-    elif read["status"] not in OPEN | FINAL | {"ERROR"}:
-        yield Promise.READABLE, "one of the words", whole
-    else:
-        yield from _no_stranger(case, line)
+def _says_failed(answer: Answer) -> bool:
+    if answer.dialect == "json":
+        return answer.read is None or answer.read.word != ERROR
+    return any(word in answer.line for word in ("status FAILED", "GAGAL"))
 
 
-def _no_stranger(case: Case, text: str) -> Found:
+def _own_delivery(case: Case, heard: Heard) -> Found:
+    read = heard.read
+    if read is None or read.form not in case.forms:
+        yield Promise.READABLE, f"a delivery as {' or '.join(sorted(case.forms))}", heard.whole
+        return
+    if not read.agrees:
+        yield Promise.READABLE, "a code that says what its line says", heard.whole
+    if read.trx_id != case.told_id:
+        yield Promise.ISOLATED, f"trx_id {case.told_id}", heard.whole
+    if heard.body is not None:
+        genuine = hmac.digest(case.key.encode(), heard.body.encode(), "sha256").hex()
+        if heard.signature != genuine:
+            yield Promise.SIGNED, genuine, str(heard.signature)
+    yield from _no_stranger(case, read, heard.whole)
+
+
+def _no_stranger(case: Case, read: Read, whole: str) -> Found:
     own = {each.invoice_number for each in case.bought}
     own |= {invoice.partition("_")[2] for invoice in own}
-    strangers = set(_INVOICE.findall(text)) - own
-    players = {"".join(found) for found in _PLAYER.findall(text)} - {case.dest}
-    if strangers or players:
-        yield Promise.NO_STRANGER, f"only {sorted(own)} and {case.dest}", text
+    if read.invoices - own or read.players - {case.dest}:
+        yield Promise.NO_STRANGER, f"only {sorted(own)} and {case.dest}", whole
 
 
-def _never_backwards(case: Case) -> Found:
-    """A status that the panel has heard to be over is not heard again."""
-    for before, after in _in_turn([one.word for one in _by_time(_said_by_deliveries(case))]):
-        yield Promise.NEVER_BACKWARDS, f"no {after} after {before}", "delivered"
-    for answer in case.answers:
-        word = _word(answer)
-        if word is None or word == "ERROR" or answer.other:
-            continue
-        known = [
-            one.word
-            for one in _by_time((*_said_by_answers(case), *_said_by_deliveries(case)))
-            if one.at < answer.asked_at and one.word != "ERROR"
-        ]
-        if known and (_is_left(word, known) or (word in OPEN and known[-1] in FINAL)):
-            yield Promise.NEVER_BACKWARDS, f"no {word} after {known[-1]}", answer.line
+def _never_backwards(answered: Sequence[_Said], told: Sequence[_Said]) -> Found:
+    """A status that the reseller has heard to be over is not heard again.
+
+    What overlapped in time says nothing: of two requests that were under way together either may
+    be answered first, and the other answer be heard first. So one thing is later than another only
+    where it was begun after the other had been heard. Deliveries come one after the other.
+    """
+    in_turn = [replace(one, began=one.at) for one in told]
+    compared = [(one, [*answered, *told]) for one in answered]
+    compared += [(one, in_turn) for one in in_turn]
+    for one, others in compared:
+        over = _over(one.word, [other for other in others if other.at < one.began])
+        if over is not None:
+            yield Promise.NEVER_BACKWARDS, f"no {one.word} after {over}", one.how
 
 
-def _by_time(said: Iterable[_Said]) -> list[_Said]:
-    return sorted(said, key=lambda one: one.at)
-
-
-def _in_turn(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Give what came back though it was over, with what had come since."""
-    for place, word in enumerate(words):
-        if _is_left(word, words[:place]):
-            yield words[place - 1], word
-
-
-def _is_left(word: str, known: Sequence[str]) -> bool:
-    return word in known and known[-1] != word
+def _over(word: str, known: Sequence[_Said]) -> str | None:
+    """Return a word that was heard, and after which this one can not be true any more."""
+    for one in known:
+        if (word in OPEN and one.word in FINAL) or word != one.word == "REFUNDED":
+            return one.word
+    first = min((one.at for one in known if one.word == word), default=None)
+    later = (one.word for one in known if first is not None and one.began > first)
+    return next((other for other in later if other != word), None)
 
 
 def _same_bytes(case: Case) -> Found:
     """What is heard is what the journal froze, byte for byte."""
     if case.journal is None:
         return
-    frozen = {_target(row["url"]) for row in case.deliveries}
+    frozen = {_frozen(row) for row in case.deliveries}
     for heard in case.heard:
-        if _target(heard.url) not in frozen:
-            yield Promise.SAME_BYTES, "a request that the journal holds", heard.url
-
-
-# -- reading, as a panel does
-
-_LINE = re.compile(
-    r"R#(?P<trx_id>\S+) (?P<what>[^\r\n]*?), status (?P<status>[A-Z_]+)\. [^\r\n]*", re.ASCII
-)
-# An invoice_number of the sandbox, or its end as it stands in RefId.
-_INVOICE = re.compile(r"\b(?:APIKUY_)?[A-Z0-9]{2}_[0-9]{9,11}_[0-9]{4,}\b", re.ASCII)
-_PLAYER = re.compile(r" - ([^\s()]+)\(([^\s()]*)\) \. RefId")
+        if heard.bytes not in frozen:
+            yield Promise.SAME_BYTES, "a request that the journal holds", heard.whole
 
 
 def _word(answer: Answer) -> str | None:
     """Return the status that an answer says, or None where it says none."""
-    read = _LINE.fullmatch(answer.line)
-    return None if read is None or answer.http != 200 else read["status"]
+    read = None if answer.http == _AWAY else answer.read
+    return None if read is None else read.word
 
 
-def _target(url: str) -> str:
-    """Return path and query of an address: what stands in the request line."""
-    return url if url.startswith("/") else f"/{url.split('/', 3)[-1]}"
-
-
-def _value(url: str, name: str) -> str:
-    values = parse_qs(urlsplit(url).query, keep_blank_values=True).get(name, [""])
-    return values[-1]
+def _frozen(row: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return what a delivery of the journal says, as `Heard.bytes`."""
+    return target_of(row["url"]), row.get("body")

@@ -52,6 +52,9 @@ JUDGED: Final = (
     "never told",
     "told backwards",
     "books that do not add up",
+    "sends too many or too soon",
+    "answers that are no line",
+    "deliveries that nobody signed",
 )
 PARTS: Final = (
     Part("matrix", "crash matrix", ("tests/journey/test_crash_matrix.py",), JUDGED),

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import math
+import random
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +24,9 @@ from gateway.app import Gateway, Journal
 from gateway.clock import SteadyClock
 from gateway.config import Settings
 from gateway.flow import worker
-from gateway.sandbox.core import Signed
 from gateway.vault import ROOT_BYTES, Vault
+from gateway.web import json_api
+from tests.proof.asking import Request
 from tests.proof.sim_loop import Life, current_life, now
 from tests.proof.sim_network import Network, SimUpstreamClient
 from tests.proof.sim_panel import Panels, SimResellerClient
@@ -77,6 +79,7 @@ class _Listener:
 class _Request:
     """As much of a request as the routes look at."""
 
+    method: str
     raw_path: str
     path: str
     remote: str
@@ -88,6 +91,10 @@ class _Request:
     @property
     def content_length(self) -> int:
         return len(self.body)
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("Content-Type", "application/octet-stream")
 
     @property
     def content(self) -> "_Request":
@@ -147,21 +154,16 @@ class Process:
         await asyncio.wait({stopping})
         await self.life.end()
 
-    async def serve(
-        self, raw_path: str, remote: str, signed: Signed | None = None
-    ) -> tuple[int, str] | None:
-        """Answer a GET, or a POST of what is signed.
+    async def serve(self, asked: Request, remote: str) -> tuple[int, str] | None:
+        """Answer a request from an address.
 
         Returns:
             HTTP code and body; None where the process ended before.
         """
-        path = raw_path.partition("?")[0]
-        headers: CIMultiDict[str] = CIMultiDict()
-        body = b""
-        if signed is not None:
-            headers["x-signature"], body = signed.signature, signed.body
-        handler, match = self._route("GET" if signed is None else "POST", path)
-        request = _Request(raw_path, path, remote, match, headers, body)
+        path = asked.target.partition("?")[0]
+        handler, match = self._route(asked.method, path)
+        headers = CIMultiDict(asked.headers)
+        request = _Request(asked.method, asked.target, path, remote, match, headers, asked.body)
         task = self.life.begin(handler(request))
         await asyncio.wait({task})
         if self.life.over or task.cancelled():
@@ -192,6 +194,19 @@ def _replaced(module: Any, parts: Mapping[str, Any]) -> Iterator[None]:
     finally:
         for name, part in before.items():
             setattr(module, name, part)
+
+
+@contextlib.contextmanager
+def naming_by(chance: random.Random) -> Iterator[None]:
+    """While this lasts, the trx_ids that the gateway makes are drawn from the seed."""
+
+    class Seeded:
+        @staticmethod
+        def token_hex(number: int) -> str:
+            return chance.randbytes(number).hex()
+
+    with _replaced(json_api, {"secrets": Seeded}):
+        yield
 
 
 class Alarm:

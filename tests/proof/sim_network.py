@@ -16,11 +16,13 @@ from urllib.parse import parse_qsl, unquote
 from yarl import URL
 
 from gateway.clients.upstream import NoAnswer, Unsent
-from gateway.protocol.upstream import Reply
+from gateway.protocol.upstream import Call, Reply
+from gateway.sandbox.asking import Wanted
 from gateway.sandbox.core import Answer, Asked, HangUp, Signed, Upstream
 from gateway.sandbox.ledger import Ledger, Purchase
 from gateway.sandbox.life import Lives
 from gateway.sandbox.options import SandboxOptions
+from gateway.sandbox.orders import ORDER_ROUTES
 from tests.proof.judge import Sent
 from tests.proof.sim_loop import Life, never, now, outside
 from tests.proof.sim_weather import LATE_AT_MOST_S, Weather
@@ -30,7 +32,6 @@ CallBack = Callable[[str, Signed | None], Awaitable[int | None]]
 the HTTP code, or None."""
 
 _OK = 200
-_ORDERS = "/otomax/order"
 _LOOKUPS = "/v1/status/trx-id/"
 _NOT_FOUND = b'"INVOICE_NOT_FOUND"'
 
@@ -69,6 +70,8 @@ class Network:
         self.ledger = Ledger(options.clock, options.accounts)
         self.down_until = 0.0
         self.announced: set[tuple[str, str]] = set()  # invoice_number and status, as stored by us
+        # By product and destination, under which trx_ids these were asked for, in their order.
+        self.names: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
         self._lives = Lives(self.ledger, self, options)
         self._upstream = Upstream(self.ledger, self._lives, options)
         self._options = options
@@ -103,8 +106,8 @@ class Network:
     async def ask(self, asked: Asked, timeout_s: float) -> Answer:
         """Carry one request; raises NoAnswer as the HTTP client does."""
         trip = _Trip(asked, asyncio.get_running_loop().create_future(), now())
-        if asked.path.endswith(_ORDERS):
-            self._note(trip, asked.query.get("trx_id", ""))
+        if asked.path in ORDER_ROUTES:
+            self._note(trip, ORDER_ROUTES[asked.path].wanted(asked))
         travel = outside(self._travel(trip, self._delay_s(), self._delay_s()))
         breaks_s = self._breaks_s()
         try:
@@ -123,8 +126,10 @@ class Network:
             self._not_found.add(asked.path.removeprefix(_LOOKUPS))
         return answer
 
-    def _note(self, trip: _Trip, trx_id: str) -> None:
+    def _note(self, trip: _Trip, wanted: Wanted) -> None:
         """Write an order request down, and whether there may be one."""
+        trx_id = wanted.trx_id or ""
+        self.names[wanted.product_code, wanted.user_id + wanted.server_id][trx_id] = None
         trip.allowed = not self._trips[trx_id] or trx_id in self._not_found
         self._not_found.discard(trx_id)
         self._trips[trx_id].append(trip)
@@ -207,19 +212,31 @@ class SimUpstreamClient:
     async def get(
         self, path: str, *, authorization: str | None = None, secrets: tuple[str, ...] = ()
     ) -> Reply:
+        return await self.send(Call("GET", path, authorization), secrets=secrets)
+
+    async def send(self, call: Call, *, secrets: tuple[str, ...] = ()) -> Reply:
         if self._life.over:
             await never()
         await self._network.connect(self._connect_s)
-        raw_path, _, query = path.partition("?")
-        headers = {} if authorization is None else {"authorization": authorization}
-        asked = Asked("GET", unquote(raw_path), dict(parse_qsl(query)), headers)
-        answer = await self._network.ask(asked, self._timeout_s)
+        answer = await self._network.ask(_asked(call), self._timeout_s)
         return Reply(
             status=answer.status,
             content_type=answer.content_type.partition(";")[0],
-            body=answer.body,
+            body=answer.body if len(answer.body) <= call.limit_bytes else None,
             secrets=secrets,
         )
 
     async def close(self) -> None:
         return
+
+
+def _asked(call: Call) -> Asked:
+    """Return a call as the upstream's server reads it."""
+    raw_path, _, query = call.path.partition("?")
+    headers = {}
+    if call.authorization is not None:
+        headers["authorization"] = call.authorization
+    if call.body is not None:
+        headers["content-type"] = "application/json"
+    values = dict(parse_qsl(query))
+    return Asked(call.method, unquote(raw_path), values, headers, call.body or b"")

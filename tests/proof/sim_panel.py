@@ -16,6 +16,9 @@ from tests.proof.judge import Heard
 from tests.proof.sim_loop import Life, never, now
 from tests.proof.sim_weather import Weather
 
+Posted = tuple[str | None, str | None]
+"""Body and `x-signature` of a POST."""
+
 _MS_PER_S = 1000
 _OK = 200
 
@@ -60,9 +63,9 @@ class Panels:
         hosts = list(self.hosts.values())
         return self._chance.choices(hosts, weights=(10, 10, 10, 4, 2, 1))[0]
 
-    async def take(self, url: str, timeout_s: float) -> int | None:
+    async def take(self, url: str, posted: Posted, timeout_s: float) -> int | None:
         """Receive one delivery; the HTTP code that its sender hears, or None."""
-        parts = urlsplit(url)
+        parts, began_at = urlsplit(url), now()
         host = self.hosts[parts.netloc]
         if now() < host.gone_until:
             self._hits["panel away"] += 1
@@ -74,8 +77,16 @@ class Panels:
         await asyncio.sleep(arrives_s)
         refuses = self._chance.random() < self._weather.refused
         forgets = self._chance.random() < self._weather.forgotten
-        name = parts.path.rpartition("/")[2]
-        self.heard[name].append(Heard(at=now(), url=url, took=not refuses))
+        body, signature = posted
+        heard = Heard(
+            at=now(),
+            url=url,
+            took=not refuses,
+            body=body,
+            signature=signature,
+            began_at=began_at,
+        )
+        self.heard[_name(heard)].append(heard)
         if forgets or now() + answers_s >= ends_at:
             self._hits["panel's answer lost"] += 1
             await asyncio.sleep(ends_at - now() if not forgets else answers_s)
@@ -84,6 +95,15 @@ class Panels:
         if refuses:
             self._hits["panel refused"] += 1
         return 500 if refuses else _OK
+
+
+def _name(heard: Heard) -> str:
+    """Return whose it is: by its address, or at a reseller's own one by the trx_id in it."""
+    folder, _, name = urlsplit(heard.url).path.removeprefix("/").partition("/")
+    if folder == "cb":
+        return name
+    read = heard.read
+    return f"{name}-{None if read is None else read.trx_id}"
 
 
 class SimResellerClient:
@@ -106,7 +126,10 @@ class SimResellerClient:
         if self._life.over:
             await never()
         began_at = now()
-        status = await self._panels.take(url, self._timeout_s)
+        posted: Posted = (None, None)
+        if method == "POST" and body is not None:
+            posted = body.decode(), (headers or {}).get("x-signature")
+        status = await self._panels.take(url, posted, self._timeout_s)
         elapsed_s = now() - began_at
         return Attempt(
             status=status,

@@ -20,8 +20,9 @@ from gateway.sandbox.core import Signed
 from gateway.sandbox.faults import Fault, Faults
 from gateway.sandbox.ledger import Purchase
 from gateway.sandbox.options import SandboxOptions
+from tests.proof.asking import JSON_TYPE, Request
 from tests.proof.judge import Bought, Case, Money, Run, Violation, judge
-from tests.proof.sim_customers import KEYS, RESELLERS, Customers, key_of
+from tests.proof.sim_customers import KEYS, RESELLERS, Customers, Wish
 from tests.proof.sim_gateway import (
     PANEL_IP,
     PUBLIC_URL,
@@ -30,6 +31,7 @@ from tests.proof.sim_gateway import (
     Process,
     Surroundings,
     ending_at,
+    naming_by,
 )
 from tests.proof.sim_loop import VirtualLoop, now, outside, run
 from tests.proof.sim_network import Network
@@ -54,6 +56,7 @@ class Outcome:
         violations: every promise that was not kept.
         troubles: what the gateway logged as an error of its own.
         hits: faults that really happened, by kind.
+        asked: requests of resellers, by kind and dialect.
         statuses: the orders by their status in the end.
         crashes: ends of the process.
         days: virtual days that passed.
@@ -65,6 +68,7 @@ class Outcome:
     violations: Sequence[Violation]
     troubles: Sequence[str]
     hits: Counter[str]
+    asked: Counter[str]
     statuses: Counter[str]
     crashes: int
     days: float
@@ -95,7 +99,7 @@ class World:
             accounts=KEYS,
             faults=_CountedFaults(self.weather.upstream, seed, self.hits),
             late_s=self._chance.choice((5.0, 30.0)),
-            callbacks=self._chance.choice(("text", "text", "json", "both")),
+            callbacks=self._chance.choice(("auto", "auto", "auto", "text", "json", "both")),
             webhook=self._chance.choice((None, None, None, f"{PUBLIC_URL}/callback")),
             clock=lambda: EPOCH_S + now(),
         )
@@ -128,7 +132,12 @@ class World:
 
     async def happen(self) -> Outcome:
         """Run the load, let everything settle, and judge."""
-        with _errors_logged() as log, self._alarm.listening(), ending_at(self._ends_at):
+        with (
+            _errors_logged() as log,
+            self._alarm.listening(),
+            ending_at(self._ends_at),
+            naming_by(random.Random(f"{self.seed} names")),
+        ):
             await self._open()
             keeper, nemesis = outside(self._keep_alive()), outside(self._misfortunes())
             await self._customers.come()
@@ -150,8 +159,18 @@ class World:
         self._disk.well = True
         await self._start()
         desk, life = self._running().gateway.desk, self._running().life
-        for name, key in RESELLERS.items():
-            await life.begin(desk.resellers.add(name, key=key_of(name), upstream_key=key))
+        for reseller in RESELLERS.values():
+            adding = desk.resellers.add(
+                reseller.code,
+                key=reseller.key,
+                upstream_key=reseller.upstream_key,
+                delivery=reseller.profile,
+                callback_url=reseller.callback_url,
+                pin=reseller.pin,
+                password=reseller.password,
+                allow_pin=reseller.shows_pin,
+            )
+            await life.begin(adding)
         self._disk.well = False
 
     async def _start(self) -> None:
@@ -235,17 +254,21 @@ class World:
 
     # -- who calls the gateway
 
-    async def _ask(self, target: str) -> tuple[int, str] | None:
+    async def _ask(self, request: Request) -> tuple[int, str] | None:
         process = self._process
         if process is None or process.life.over:
             return None
-        return await process.serve(target, PANEL_IP)
+        return await process.serve(request, PANEL_IP)
 
     async def _call_back(self, target: str, signed: Signed | None) -> int | None:
         process = self._process
         if process is None or process.life.over:
             return None
-        answer = await process.serve(target, UPSTREAM_IP, signed)
+        request = Request("GET", target)
+        if signed is not None:
+            headers = {"Content-Type": JSON_TYPE, "x-signature": signed.signature}
+            request = Request("POST", target, headers, signed.body)
+        answer = await process.serve(request, UPSTREAM_IP)
         strange = signed is not None and STRANGER_PREFIX.encode() in signed.body
         if answer is not None and answer[0] not in (200, 503) and not strange:
             self._troubles.append(f"HTTP {answer[0]} to a callback: {answer[1]}")
@@ -282,7 +305,8 @@ class World:
 
     def _judged(self, troubles: Sequence[str]) -> Outcome:
         cases = self._cases()
-        names = {case.name for case in cases}
+        names = {name for wish in self._customers.wishes for name in self._names(wish)}
+        names |= {case.name for case in cases}
         ledger = self._network.ledger
         bought = {each.trx_id or each.invoice_number for each in ledger.purchases}
         money = [
@@ -302,6 +326,7 @@ class World:
             violations=judge(Run(cases=cases, money=money, strays=strays, settle=SETTLE_S)),
             troubles=[*troubles, *self._customers.troubles, *self._troubles],
             hits=self.hits,
+            asked=self._customers.asked,
             statuses=Counter(journaled),
             crashes=self.crashes,
             days=now() / (24 * _HOUR_S),
@@ -310,32 +335,51 @@ class World:
 
     def _unexpected(self, log: LogLines) -> list[str]:
         """What was logged as an error; that a stranger's callback is given up is none of ours."""
-        ours = {wish.name for wish in self._customers.wishes}
+        ours = {name for wish in self._customers.wishes for name in self._names(wish)}
         return [
             str(event)
             for event in log.errors()
             if event["event"] != "callback.given_up" or event["upstream_trx_id"] in ours
         ]
 
+    def _names(self, wish: Wish) -> list[str]:
+        """Return under which names the gateway asked the upstream for it; one is right.
+
+        What has no trx_id is known by its destination, of which there is no other.
+        """
+        asked = self._network.names[wish.product, wish.dest]
+        return list(asked) if wish.unnamed else [wish.name]
+
     def _cases(self) -> list[Case]:
         journal, deliveries = self._disk.orders(), self._disk.deliveries()
-        return [
-            Case(
-                reseller=wish.reseller,
+        unnamed = {
+            (order["product_code"], order["dest"]): name
+            for name, order in journal.items()
+            if order["unnamed"]
+        }
+        network = self._network
+        cases = []
+        for wish in self._customers.wishes:
+            names = self._names(wish)
+            kept_as = unnamed.get((wish.product, wish.dest)) if wish.unnamed else wish.name
+            bought = [each for name in names for each in network.ledger.purchases_of(name)]
+            case = Case(
+                reseller=wish.reseller.code,
                 trx_id=wish.trx_id,
                 product_code=wish.product,
                 dest=wish.dest,
                 answers=wish.answers,
                 heard=self._panels.heard.get(wish.name, []),
-                journal=journal.get(wish.name),
-                deliveries=deliveries.get(wish.name, []),
-                requests=self._network.sent(wish.name),
-                bought=[
-                    self._bought(each) for each in self._network.ledger.purchases_of(wish.name)
-                ],
+                journal=journal.get(kept_as or ""),
+                deliveries=deliveries.get(kept_as or "", []),
+                requests=[sent for name in names for sent in network.sent(name)],
+                bought=[self._bought(each) for each in bought],
+                unnamed=wish.unnamed,
+                forms=frozenset(wish.forms),
+                key=wish.reseller.key,
             )
-            for wish in self._customers.wishes
-        ]
+            cases.append(case)
+        return cases
 
     def _bought(self, purchase: Purchase) -> Bought:
         told = (purchase.invoice_number, purchase.status.value)

@@ -1,5 +1,6 @@
 """The judge sees: a clean case passes, and each promise that is broken by hand is reported."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,17 @@ PENDING_LINE = (
     "R#T1 S1_1187.123456789|1002, status PENDING. RefId : ML_1795366399_0002 . Sisa saldo 99"
 )
 STATUS_LINE = f"R#T1 {INVOICE} S1_1187.123456789(1002), status SUCCESS. {SN} . Sisa saldo 98"
+
+JSON_BODY = json.dumps(
+    {
+        "invoice_number": INVOICE,
+        "trx_id": "T1",
+        "response_note": SN,
+        "product": {"code": "S1_1187"},
+        "user_input": {"user_id": "123456789", "server_id": "1002"},
+        "status": "SUCCESS",
+    }
+)
 
 
 def delivery_url(status: str = "SUCCESS", **values: str) -> str:
@@ -327,6 +339,11 @@ def pending_after_final(case: Case) -> None:
     case.answers.append(Answer(asked_at=11, at=12, line=PENDING_LINE))
 
 
+def told_in_json_without_a_signature(case: Case) -> None:
+    case.heard.append(Heard(at=9, url="http://panel.test/cb", took=True, body=JSON_BODY))
+    case.forms |= {"json"}
+
+
 def other_bytes(case: Case) -> None:
     case.heard[0] = replace(case.heard[0], url=f"{delivery_url()}&product_price=1")
 
@@ -364,6 +381,7 @@ BREAKS: dict[Promise, list[Callable[[Case], None]]] = {
         superseded_by_nothing,
     ],
     Promise.NEVER_BACKWARDS: [older_after_newer, pending_after_final],
+    Promise.SIGNED: [told_in_json_without_a_signature],
     Promise.SAME_BYTES: [other_bytes],
     Promise.BALANCE: [],  # of an account, see below
 }

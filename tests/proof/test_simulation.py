@@ -19,6 +19,14 @@ QUICK, LONG = 8, 120  # worlds: 2,000 and 30,000 orders
 PARTS = 2  # so that two processors share the work; the figures of all parts are to be added up
 SECONDS = 1800  # for the long form, on a machine that has other things to do
 
+# What resellers ask in a world or two, if these are small.
+EVERY_WAY = {
+    *("order in text", "order in native", "order in json", "order without a trx_id"),
+    *("order in json of one in text", "order in text of one in json"),
+    *("order in native of one in json", "order in json of one in native"),
+    *("status in text", "status in native", "status in json"),
+}
+
 Record = Callable[[str, Any], None]
 
 
@@ -42,6 +50,7 @@ def test_a_world_happens_again_by_its_seed() -> None:
     first, again, other = simulate(3, 60), simulate(3, 60), simulate(4, 60)
     assert first == again
     assert first.digest != other.digest
+    assert first.asked.keys() | other.asked.keys() >= EVERY_WAY
 
 
 def _told(outcome: Outcome) -> list[str]:
@@ -62,6 +71,9 @@ def _record(outcomes: Sequence[Outcome], record: Record) -> None:
     record("simulated faults that hit", hits.total())
     for kind, number in sorted(hits.items()):
         record(f"simulated fault: {kind}", number)
+    asked: Counter[str] = sum((outcome.asked for outcome in outcomes), Counter())
+    for kind, number in sorted(asked.items()):
+        record(f"simulated request: {kind}", number)
     for status, number in sorted(statuses.items()):
         record(f"simulated order ended: {status}", number)
     for name, number in broken.items():

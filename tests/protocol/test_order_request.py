@@ -43,6 +43,16 @@ def test_what_is_optional_may_be_missing_or_empty() -> None:
     assert ask(without="server_id").dest == "123456789"
 
 
+def test_what_it_may_cost_is_whole_rupiah_or_the_order_is_refused() -> None:
+    asked = ask(extra="&max_price=20000")
+    assert (asked.max_price, asked.fault) == (20_000, None)
+    assert ask(extra="&max_price=").fault is None
+    for wrong in ("-1", "1.5", "1e5", "%FF", "20.000", "9" * 30):
+        asked = ask(extra=f"&max_price={wrong}")
+        wanted = "INVALID_PARAMETER - Parameter max_price tidak sah."
+        assert (asked.max_price, asked.fault) == (None, wanted)
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_a_parameter_given_twice_is_refused_whatever_it_holds(name: str) -> None:
     for second in ("x", "", "%FF", GOOD[name]):

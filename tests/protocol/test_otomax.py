@@ -102,6 +102,7 @@ def test_a_plus_that_was_not_encoded_came_as_a_space() -> None:
         {"about": ("X1", "008123456789", "2140669"), "sign": SIGN},
         {"about": ("X10", "08123456780", "2140669"), "sign": SIGN},
         {"about": ("", "", ""), "sign": SIGN},
+        {"sign": sign_of(MEMBER, ("", "", ""), PIN, PASSWORD)},  # that of `/balance` buys nothing
         {"pin": PIN, "password": PASSWORD},  # not allowed
         {"sign": f"{PIN}{PASSWORD}"},
     ],

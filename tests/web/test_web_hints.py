@@ -66,6 +66,18 @@ async def test_it_is_a_reason_to_look_up_and_what_that_says_is_applied(
     await eventually(lambda: panel.statuses == ([] if truth == "PAID" else [truth]))
 
 
+async def test_what_can_not_be_stored_is_to_be_called_again(
+    calm: House, upstream: FakeUpstream
+) -> None:
+    upstream.look_up = invoice("SUCCESS", "the truth")
+    await calm.order()
+    await calm.break_journal()
+    assert await hint(calm) == 503
+    await calm.break_journal(broken=False)
+    assert await hint(calm) == 200
+    await calm.becomes("SUCCESS")
+
+
 @pytest.mark.parametrize("said", [*Status])
 async def test_it_is_never_evidence(calm: House, upstream: FakeUpstream, said: str) -> None:
     """The upstream knows nothing: neither is the order sold, nor failed, nor is it named."""

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.support import (
     Answerer,
@@ -19,6 +20,7 @@ from tests.support import (
     says,
 )
 from tests.support.house import Answer
+from tests.support.upstream import Asked
 
 # The document's own shape ("Create api order v2").
 NAMES = [
@@ -135,6 +137,21 @@ async def test_what_proves_nothing_is_pending_in_the_documents_shape(
     assert len(upstream.json_orders) == 1
 
 
+async def test_the_order_and_its_send_are_durable_before_the_first_byte(
+    house: House, upstream: FakeUpstream
+) -> None:
+    seen = []
+
+    async def look_first(asked: Asked) -> web.StreamResponse:
+        shown = await house.shown()
+        seen.append((shown["status"], shown["sends"], shown["sending"]))
+        return await invoice("SUCCESS", "SN", http=201)(asked)
+
+    upstream.json_order = look_first
+    data(await house.order_json(), 201)
+    assert seen == [("PENDING", 1, True)]
+
+
 async def test_an_unreachable_upstream_fails_the_order(open_house: OpenHouse) -> None:
     house = await open_house("http://127.0.0.1:1")
     told = data(await house.order_json())
@@ -167,6 +184,10 @@ async def test_without_a_trx_id_each_order_is_one_of_its_own_and_answers_null(
     assert first.startswith("toko-")
     status = await house.ask_json("GET", "/v1/status/APIKUY_ML_1_0001")
     assert data(status)["trx_id"] is None
+    line = await house.status("APIKUY_ML_1_0001")
+    assert line.startswith("R#- APIKUY_ML_1_0001 S1_1187.123456789(1234), status SUCCESS. SN"), (
+        line
+    )
 
 
 @pytest.mark.parametrize("trx_id", ["", " ", "a b", "x" * 65, "ä", 1.5, True, [], {}])

@@ -24,7 +24,7 @@ async def calm(open_house: OpenHouse, upstream: FakeUpstream, panel: Panel) -> H
 
 @FORMS
 @pytest.mark.parametrize("said", ["SUCCESS", "REFUNDED", "PENDING", "DONE"])
-async def test_a_thousand_replays_write_nothing_more(
+async def test_hundreds_of_replays_write_nothing_more(
     calm: House, upstream: FakeUpstream, panel: Panel, form: str, said: str
 ) -> None:
     await brought_to(calm, upstream, "SUCCESS")
@@ -37,12 +37,15 @@ async def test_a_thousand_replays_write_nothing_more(
         await eventually(lambda: upstream.look_ups)
 
     async def is_settled() -> bool:
+        if calm.gateway.recheck._asking:
+            return False
+        calm.skip(2.1)  # after a look-up the next one waits for two seconds
         return (await calm.shown())["due_at"] is None
 
     await eventually(is_settled)
     rows, told = await calm.count_rows(), (await calm.shown())["status"]
-    for _ in range(10):
-        codes = await asyncio.gather(*(send(calm, target, bodies[n % 2]) for n in range(100)))
+    for _ in range(4):
+        codes = await asyncio.gather(*(send(calm, target, bodies[n % 2]) for n in range(50)))
         assert set(codes) == {200}
     await eventually(is_settled)
     assert await calm.count_rows() == rows
