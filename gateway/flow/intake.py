@@ -93,6 +93,7 @@ class Flight:
         answered: somebody who waited was answered before its end: who asks from then on asks for
             a used trx_id, and does not wait.
         abandoned: who waited was told that it is not recorded, and has no trx_id to ask for it by.
+        has_ended: what was told is in the journal.
     """
 
     __slots__ = (
@@ -101,6 +102,7 @@ class Flight:
         "answered",
         "dest",
         "error",
+        "has_ended",
         "is_new",
         "order",
         "product_code",
@@ -116,6 +118,7 @@ class Flight:
         self.error: Exception | None = None
         self.answered = False
         self.abandoned = False
+        self.has_ended = False
         self._waiting: list[asyncio.Future[None]] = []
 
     def tell(self, told: Told) -> None:
@@ -128,6 +131,11 @@ class Flight:
         for future in self._waiting:
             _wake(future)
         self._waiting.clear()
+
+    def end(self) -> None:
+        """Note that what was told is in the journal, or will not be soon."""
+        self.has_ended = True
+        self.wake()
 
     async def wait(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
         """Wait to be woken, at most until this moment of the loop's time.
@@ -204,6 +212,7 @@ class Intake:
         if (flight.product_code, flight.dest) != (product_code, dest):
             raise Refused(Code.DUPLICATE_TRX_ID)
         if flight.answered and flight.order is not None:
+            await self._journaled(flight, deadline)
             told = Told(await self._current(flight.order))
         else:
             told = await self._wait(flight, deadline, can_ask_again=not wish.unnamed)
@@ -273,7 +282,7 @@ class Intake:
             raise
         finally:
             del self._flights[key]
-            flight.wake()
+            flight.end()
 
     async def _walk(self, flight: Flight, reseller: Reseller, wish: Wish) -> None:
         """An order's way from the panel to the upstream and back."""
@@ -371,6 +380,8 @@ class Intake:
         flight = self._flights.get((reseller.code, trx_id))
         if flight is not None and flight.order is None:
             return (await self._wait(flight, deadline)).order
+        if flight is not None:
+            await self._journaled(flight, deadline)
         return await self._store.order_by_trx_id(reseller.code, trx_id)
 
     async def _wait(self, flight: Flight, deadline: float, *, can_ask_again: bool = True) -> Told:
@@ -385,6 +396,11 @@ class Intake:
             raise JournalUnavailable("the journal did not record the order in time")
         flight.answered = True
         return Told(await self._current(flight.order))
+
+    async def _journaled(self, flight: Flight, deadline: float) -> None:
+        """Wait until what was told is in the journal, so that no later answer knows less."""
+        while flight.told is not None and not flight.has_ended and self._loop.time() < deadline:
+            await flight.wait(self._loop, until=deadline)
 
     async def _current(self, order: Order) -> Order:
         """Return an order as it is now."""

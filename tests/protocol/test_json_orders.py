@@ -162,7 +162,8 @@ def test_a_refusal_is_proof_and_told_on_byte_for_byte() -> None:
     assert evidence.note == explain(Code.NICKNAME_NOT_FOUND)
     assert answer == JsonAnswer(status=404, envelope=reply.body)
     failed = read_order_reply(json(body(status="FAILED", response_note="Stok habis")), of_json())
-    assert failed[0].verdict is Status.FAILED
+    assert failed == (failed[0], None)
+    assert failed[0].verdict is Silence.NO_ANSWER  # an object is no refusal: the look-up decides
 
 
 # -- what its reseller reads

@@ -241,3 +241,23 @@ async def test_a_callback_url_goes_out_encoded(
     await house.order_json(callback_url=panel.url.replace("/report", '/é"<>?x=ü&y=1#top'))
     await eventually(lambda: panel.bodies)
     assert panel.targets == ["/%C3%A9%22%3C%3E?x=%C3%BC&y=1"]
+
+
+@pytest.mark.parametrize("dialect", ["order", "status", "native", "json"])
+async def test_who_asks_right_after_hears_no_less(
+    open_house: OpenHouse, upstream: FakeUpstream, dialect: str
+) -> None:
+    house = await open_house(upstream.url, reseller=dict(NATIVE))
+    for number in range(10):
+        first = await house.get(house.order_target(f"T{number}"))
+        assert "RefId : ML_1" in first.text
+        again = await {
+            "order": lambda name: house.get(house.order_target(name)),
+            "status": lambda name: house.get(
+                f"/v1/otomax/status/{name}?apikey={house.keys['toko']}"
+            ),
+            "native": lambda name: house.get(f"/trx?{trx(name, check='1')}"),
+            "json": lambda name: house.ask_json("GET", f"/v1/status/trx-id/{name}"),
+        }[dialect](f"T{number}")
+        wanted = "akan diproses. Saldo 12345" if dialect == "native" else "RefId : ML_1"
+        assert wanted in again.text
