@@ -72,7 +72,7 @@ class Submission:
     """Sends orders to the upstream.
 
     Attributes:
-        in_flight: the orders that have a slot: their send is under way, or its outcome is not
+        in_flight: the orders that have a slot, or had: their send is under way, or its outcome not
             journaled yet.
         turns: the sends that wait for a slot; no more than there are open orders.
     """
@@ -88,6 +88,9 @@ class Submission:
         manner: Manner,
     ) -> None:
         self.in_flight: set[int] = set()
+        # Of these, whose reply was told: nobody waits for its commit, and it needs no slot for it.
+        # No more than there are slots, for a disk may hang.
+        self._said: set[int] = set()
         self.turns = Turns()
         # Asking for it anew is a system call each time, and an order would ask ten times.
         self._loop = asyncio.get_running_loop()
@@ -104,12 +107,11 @@ class Submission:
     @property
     def is_full(self) -> bool:
         """Whether a send that begins now has to wait for its turn."""
-        return len(self.turns) > 0 or len(self.in_flight) >= self._manner.max_in_flight
+        return len(self.turns) > 0 or not self._has_slot
 
     @property
-    def _has_room(self) -> bool:
-        """Whether a slot may be kept a moment longer: nobody waits for one, or soon will."""
-        return not self.turns and 2 * len(self.in_flight) < self._manner.max_in_flight
+    def _has_slot(self) -> bool:
+        return len(self.in_flight) - len(self._said) < self._manner.max_in_flight
 
     async def submit(self, order: Order, tell: Tell = _nobody) -> None:
         """Send an order whose send has been begun in the journal, and settle what comes of it.
@@ -166,7 +168,7 @@ class Submission:
     def _give_turns(self) -> None:
         """Let leave who waits, while there are free slots and this process goes on."""
         while self.turns and self._settlement.rules.may_send:
-            if len(self.in_flight) >= self._manner.max_in_flight:
+            if not self._has_slot:
                 return
             self._start(self.turns.pop(), None)
 
@@ -203,10 +205,13 @@ class Submission:
                 self._directory.saw_saldo(order.account, evidence.saldo)
                 tell(Told(order, relayed))
                 tell = _nobody
-            patient = is_told and self._has_room
-            change = await self._settle(order.id, evidence, said, patient=patient)
+            if is_told and len(self._said) < self._manner.max_in_flight:
+                self._said.add(order.id)
+                self._give_turns()
+            change = await self._settle(order.id, evidence, said, patient=is_told)
         finally:
             self.in_flight.discard(turn.order_id)
+            self._said.discard(turn.order_id)
             self._heard_of.discard(turn.order_id)
             self._give_turns()
         is_true = change.order.status is evidence.verdict
