@@ -195,6 +195,11 @@ class Gateway:
             bounds=bounds_of(settings),
             price_guard=self.price_guard,
         )
+        self._build_around(settings, journal, clock)
+
+    def _build_around(self, settings: Settings, journal: Journal, clock: SteadyClock) -> None:
+        """Build what is not on an order's way to the upstream and back."""
+        store, vault = journal.store, journal.vault
         self.inbox = Inbox(store, self.settlement, self.submission, self.directory, clock)
         self.inbox.listen(self.recheck.take_news)
         self.account = Account(
@@ -216,7 +221,6 @@ class Gateway:
             furthest_s=_furthest_s(settings),
             wake=self._wake,
         )
-
         self.housekeeper = Housekeeper(store, clock)
 
     def _build_catalog(self, settings: Settings, clock: SteadyClock) -> None:

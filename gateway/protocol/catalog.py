@@ -14,8 +14,9 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.domain.errors import UPSTREAMS, Code
-from gateway.protocol.json_api import Answer, as_text, read_object
+from gateway.protocol.json_api import Answer, as_text
 from gateway.protocol.query import Query, parse_query
+from gateway.protocol.strict_json import read_object
 from gateway.protocol.upstream import MAX_BODY_BYTES, Call, Reply, read_envelope
 
 # A list of 10,000 products has 3 MB, and the document's sample of categories 24 KB.

@@ -5,7 +5,6 @@ Forms and HTTP codes are those of the upstream's document. The object of an orde
 name that came twice, or a value of a wrong type, is not guessed at.
 """
 
-import json
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +14,7 @@ from gateway.domain.errors import Code, explain
 from gateway.domain.order import Order
 from gateway.protocol.fields import glue, is_destination, is_identifier
 from gateway.protocol.invoice import invoice_of
+from gateway.protocol.strict_json import read_object
 
 # The document shows 404 alone, for what is not found; the others are what the words mean in HTTP.
 _STATUS = {
@@ -112,22 +112,6 @@ def parse_order_body(raw: bytes) -> OrderBody | None:
         max_price=_price(given["max_price"]),
         fault=_fault(given, texts),
     )
-
-
-def read_object(raw: bytes) -> dict[str, Any] | None:
-    """Read a body strictly. None where it is no JSON object, or a name came twice."""
-    try:
-        values = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_twins)
-    except (ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a name came twice")
-    return values
 
 
 def as_text(value: object) -> str | None:

@@ -6,7 +6,6 @@ over. The price is read as in a look-up's answer (`protocol.upstream`), for it i
 """
 
 import hmac
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -15,6 +14,7 @@ import msgspec
 
 from gateway.domain.order import Evidence, Source, Status
 from gateway.protocol.callback import Callback, is_upstream_trx_id
+from gateway.protocol.strict_json import read_object
 from gateway.protocol.upstream import kept_invoice
 from gateway.protocol.words import plain
 
@@ -82,33 +82,10 @@ class _Body(msgspec.Struct):
 
 def parse_webhook(raw: bytes) -> Callback:
     """Read the body of a JSON callback; who signed it is checked by `SignedBody`."""
-    values = _values(raw)
+    values = read_object(raw) or {}
     trx_id = values.get("trx_id")
     named = isinstance(trx_id, str) and is_upstream_trx_id(trx_id)
     return Callback(trx_id=trx_id if named else None, evidence=_evidence(values, raw))
-
-
-def _values(raw: bytes) -> dict[str, Any]:
-    """Return the JSON object, or an empty one where the body is none."""
-    try:
-        # Decoded here, for `json` would take UTF-16 and UTF-32 as well.
-        values = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_no_twins, parse_constant=_no_constant
-        )
-    except (ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a name came twice")
-    return values
-
-
-def _no_constant(name: str) -> Any:  # noqa: ANN401  what `json` asks for; it never returns
-    raise ValueError(f"{name} is no JSON")
 
 
 def _evidence(values: dict[str, Any], raw: bytes) -> Evidence | None:
