@@ -29,6 +29,7 @@ FILES: Final = (
     "gateway/domain/reseller.py",
     "gateway/flow/price.py",
     "gateway/web/gate.py",
+    "gateway/web/strangers.py",
     "gateway/web/callback.py",
     "gateway/protocol/*.py",
     "gateway/clients/guard.py",
@@ -48,6 +49,8 @@ TESTS: Final = (
     "tests/web/test_web_callback_doors.py",
     "tests/web/test_web_hints.py",
     "tests/web/test_web_webhooks.py",
+    "tests/web/test_web_webhook_replays.py",
+    "tests/hostile/test_hostile_keys.py",
     "tests/web/test_web_ops.py",
     "tests/web/test_web_native_doors.py",
 )

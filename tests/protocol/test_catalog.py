@@ -24,6 +24,7 @@ JSON = "application/json"
 ID = "dca1a711-b6e2-4158-98da-014eb5caf458"
 LIST = b'{"statusCode":200,"message":"success","data":[{"product_code":"A","product_price":5}]}'
 OBJECT = b'{"statusCode":200,"message":"success","data":{"user_balance":123123}}'
+OF_ONE = Question("/v1/products?category_id=1", MAX_LIST_BYTES, b"[")
 REFUSAL = b'{"statusCode": 404, "message": "PRODUCT_NOT_FOUND", "error": "Not Found"}'
 
 
@@ -159,6 +160,11 @@ PARTICULAR = Question("/v1/products?category_id=x", MAX_LIST_BYTES, b"[")
         (reply(None, 404), ALL_PRODUCTS, None),
         (reply(b"[" * 100_000), ALL_PRODUCTS, None),
         (reply(b"\xff\xfe"), ALL_PRODUCTS, None),
+        # What one asker asked for may be refused in other words, if they are the upstream's own.
+        (reply(b'{"reason": "new"}', 404), OF_ONE, False),
+        (reply(b'{"reason": "new"}', 429), OF_ONE, None),
+        (reply(b"<html>", 404, "text/html"), OF_ONE, None),
+        (reply(b"[", 404), OF_ONE, None),
     ],
 )
 def test_an_answer_is_told_on_byte_for_byte_or_is_none(
