@@ -38,7 +38,7 @@ COMPANY = 24  # items that need not wait
 COMPANY_S = 0.001
 # What nobody waits for (a reply that was told before it is written) leaves the way to others:
 # under load it is written when so much of it has come together, or after so long. Measured by
-# turns: 0.57 of a bare proxy's orders in place of 0.44, and 326 µs of CPU for each in place of 402.
+# turns: 0.57 of a bare proxy in place of 0.44, and 326 µs of CPU an order in place of 402.
 PATIENT = 48  # items
 PATIENT_S = 0.05
 MAX_BATCH = 256  # items a commit: beyond this the fsync is no longer what a write costs
