@@ -253,7 +253,7 @@ class Gateway:
             text=text,
             json_api=JsonDialect(self.gate, self.intake, store, own=_own_addresses(settings)),
             json_catalog=JsonCatalog(self.gate, self.account, self.catalog),
-            otomax=OtomaxDialect(self.gate, self.intake, self.account, self.directory, store),
+            otomax=OtomaxDialect(self.gate, self.intake, self.account, self.directory),
         )
         self._callback = CallbackRoutes(
             self.gate, self.inbox, journal.vault, settings.upstream.callback_ips

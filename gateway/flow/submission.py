@@ -133,9 +133,18 @@ class Submission:
             await self._in_slot(turn, order, tell)
 
     async def never_send(self, order: Order, reason: str) -> Order:
-        """End a send that was begun in the journal and will not be made."""
+        """End a send that was begun in the journal and will not be made.
+
+        It is in flight until that is journaled, however long the journal is away: else a look-up
+        would take it for a send whose process died, and allow the next one.
+        """
         evidence, _, said = _silence(Silence.UNSENT, reason)
-        return (await self._settle(order.id, evidence, said, patient=False)).order
+        self.in_flight.add(order.id)
+        try:
+            return (await self._settle(order.id, evidence, said, patient=False)).order
+        finally:
+            self.in_flight.discard(order.id)
+            self._give_turns()
 
     def begin(self, order: Order) -> None:
         """Submit an order for which nobody waits, in the background."""

@@ -27,7 +27,6 @@ from gateway.protocol.otomax import (
     parse_trx_request,
     render_balance,
 )
-from gateway.store import Store
 from gateway.web.body import NoBody, read_body
 from gateway.web.gate import Gate
 from gateway.web.wire import line, log_answered, raw_query, say
@@ -46,17 +45,13 @@ class OtomaxDialect:
         intake: takes orders.
         account: asks for accounts.
         directory: the resellers' saldo.
-        store: finds orders.
     """
 
-    def __init__(
-        self, gate: Gate, intake: Intake, account: Account, directory: Directory, store: Store
-    ) -> None:
+    def __init__(self, gate: Gate, intake: Intake, account: Account, directory: Directory) -> None:
         self._gate = gate
         self._intake = intake
         self._account = account
         self._directory = directory
-        self._store = store
 
     async def trx(self, request: web.Request) -> web.Response:
         """Answer `/trx`: a used refID asks for its order's status, `check=1` does only that."""

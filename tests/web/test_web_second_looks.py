@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.order import Silence
 from tests.support import (
     FakeUpstream,
     House,
@@ -54,6 +55,34 @@ async def test_what_nobody_can_ask_for_is_not_bought_after_a_503(
     assert (order["status"], order["note"].partition(" ")[0]) == ("FAILED", "UPSTREAM_UNREACHABLE")
     assert upstream.json_orders == []
     assert house.gateway.settlement.open_orders == 0
+
+
+async def test_nor_when_the_journal_is_away_for_longer_than_a_send_may_take(
+    house: House, upstream: FakeUpstream
+) -> None:
+    house.errors_expected = True
+    settle, away = house.gateway.submission._settlement.settle, asyncio.Event()
+
+    async def when_it_is_back(order_id: int, evidence: Any, said: str, **how: Any) -> Any:
+        if evidence.verdict is Silence.UNSENT:
+            await away.wait()
+        return await settle(order_id, evidence, said, **how)
+
+    house.gateway.submission._settlement.settle = when_it_is_back  # type: ignore[method-assign]
+    go_on = hang(house)
+    answer = await house.ask_json("POST", "/v2/order", FIELDS)
+    refused(answer, 503, "BUSY", "Service Unavailable")
+    go_on()
+    await eventually(house.orders)
+    for _ in range(5):  # long past its lease, and looked at each time
+        house.skip(200)
+        await asyncio.sleep(0.15)
+    assert upstream.asked == []
+    away.set()
+    await eventually(lambda: house.gateway.intake._flights == {})
+    assert upstream.asked == []
+    (order,) = await house.orders()
+    assert order["status"] == "FAILED"
 
 
 @pytest.mark.parametrize("dialect", ["json", "text", "otomax"])
