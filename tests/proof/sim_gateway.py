@@ -19,8 +19,8 @@ from aiohttp import web
 from cryptography.fernet import Fernet
 from multidict import CIMultiDict
 
-from gateway import app as house
 from gateway.app import Gateway, Journal
+from gateway.app import gateway as house
 from gateway.clock import SteadyClock
 from gateway.config import Settings
 from gateway.flow import worker

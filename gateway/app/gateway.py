@@ -1,50 +1,50 @@
-"""Builds the house and wires it: settings in, a running gateway out. The only place that does.
-
-`serve`, the demo and the tests run this very code; the commands take `open_journal` from here.
-"""
+"""The gateway: every part built and wired, started, reloaded and stopped."""
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from pathlib import Path
 
+from gateway.app.bounds import (
+    ADMIN_CONNECTIONS,
+    LIVE,
+    bounds_of,
+    changed_keys,
+    furthest_s,
+    limits_of,
+    own_addresses,
+    rules_of,
+)
+from gateway.app.journal import Journal, closed_on_error, open_journal
 from gateway.clients.reseller import ResellerClient
 from gateway.clients.upstream import UpstreamClient
 from gateway.clock import SteadyClock
 from gateway.config import Settings
 from gateway.domain.errors import JournalUnavailable
-from gateway.domain.order import Rules
-from gateway.domain.schedule import WATCH_S
-from gateway.flow.account import MAX_ASKING, Account
+from gateway.flow.account import Account
 from gateway.flow.catalog import Catalog
 from gateway.flow.desk import Desk
 from gateway.flow.directory import Directory
 from gateway.flow.housekeeping import Housekeeper
 from gateway.flow.inbox import Inbox
-from gateway.flow.intake import Bounds, Intake
+from gateway.flow.intake import Intake
 from gateway.flow.orders import Orders
 from gateway.flow.price import PriceGuard
-from gateway.flow.recheck import MAX_ASKED, MAX_LOOKUPS, Recheck
-from gateway.flow.relay import MAX_IN_FLIGHT, Relay
+from gateway.flow.recheck import Recheck
+from gateway.flow.relay import Relay
 from gateway.flow.resellers import Resellers
 from gateway.flow.sealing import Sealing
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Manner, Submission
 from gateway.flow.timekeeper import Timekeeper
 from gateway.log import get_logger
-from gateway.protocol.callback import host_of
-from gateway.store import JournalInUse, Store
-from gateway.store.open import one_name, open_store, running_gateway
-from gateway.vault import ROOT, Vault
+from gateway.store.open import one_name
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
-from gateway.web.door import Door, Limits, descriptors, places
+from gateway.web.door import Door, Limits
 from gateway.web.gate import Gate
 from gateway.web.json_api import JsonDialect
 from gateway.web.json_catalog import JsonCatalog
-from gateway.web.listener import BACKLOG, Listener, url_of
+from gateway.web.listener import Listener, url_of
 from gateway.web.ops import Health
 from gateway.web.otomax import OtomaxDialect
 from gateway.web.routes import Dialects, admin_app, public_app, quick_routes
@@ -54,70 +54,7 @@ log = get_logger(__name__)
 
 _COMMAND_S = 5.0  # a command that has the journal open is done by then
 _AT_REST_S = 2.5  # for what a command asks the upstream: `serve` waits for it, see above
-_LOOK_AGAIN_S = 0.1
-_WEEK_S = 7 * 86_400  # so late nobody misses a date that a wrong clock has set
 _LAST_WORDS_S = 2.0  # for look-ups and deliveries under way when the gateway goes down
-_ADMIN_CONNECTIONS = 256  # some browsers, and what looks after us
-# Files that are open beside the panels' connections, at most: the operator's, those that the loop
-# accepts before it looks (the backlog), the journal with its threads, the log.
-_OTHER_FILES = _ADMIN_CONNECTIONS + BACKLOG + 128
-_LEASE_MARGIN_S = 30.0  # a send is not taken for dead while its own process may still journal it
-
-
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """An open journal with what opens its seals."""
-
-    store: Store
-    vault: Vault
-
-
-async def open_journal(settings: Settings, *, wait_s: float = 0) -> Journal:
-    """Open the journal and the vault that belongs to it.
-
-    Args:
-        settings: where they are.
-        wait_s: how long to wait for a command that has the journal open; never for a gateway.
-
-    Raises:
-        JournalInUse: another process holds the journal.
-        JournalUnusable: it can not be opened.
-        JournalUnavailable: not at the moment, for the disk is full or fails.
-        VaultError: the key file does not open what is sealed in it.
-    """
-    store = await _open_when_free(settings.sqlite_path(), wait_s)
-    try:
-        root = await store.meta(ROOT)
-        vault = Vault.open(settings.key_path(), sealed_exists=root is not None)
-        if root is None:
-            root = vault.new_root()
-            await store.put_meta(ROOT, root)
-        vault.use_root(root)
-    except BaseException:
-        await store.close()
-        raise
-    return Journal(store, vault)
-
-
-async def _open_when_free(path: Path | None, wait_s: float) -> Store:
-    give_up_at = time.monotonic() + wait_s
-    while True:
-        try:
-            return await open_store(path)
-        except JournalInUse:
-            if "control" in running_gateway(path) or time.monotonic() >= give_up_at:
-                raise
-        await asyncio.sleep(_LOOK_AGAIN_S)
-
-
-@contextlib.asynccontextmanager
-async def _closed_on_error(journal: Journal) -> AsyncIterator[None]:
-    """Close a journal that nobody else will close, and so its threads, where building fails."""
-    try:
-        yield
-    except BaseException:
-        await journal.store.close()
-        raise
 
 
 class Gateway:
@@ -144,7 +81,7 @@ class Gateway:
     async def open(cls, settings: Settings, clock: SteadyClock | None = None) -> "Gateway":
         """Open the journal and build a gateway on it; raises what `open_journal` raises."""
         journal = await open_journal(settings, wait_s=_COMMAND_S)
-        async with _closed_on_error(journal):
+        async with closed_on_error(journal):
             return cls(settings, journal, clock)
 
     def _build_flow(self, settings: Settings, journal: Journal, clock: SteadyClock) -> None:
@@ -218,7 +155,7 @@ class Gateway:
             self.settlement,
             self.directory,
             clock,
-            furthest_s=_furthest_s(settings),
+            furthest_s=furthest_s(settings),
             wake=self._wake,
         )
         self.housekeeper = Housekeeper(store, clock)
@@ -247,11 +184,11 @@ class Gateway:
             self.account,
             self.directory,
             store,
-            own=_own_addresses(settings),
+            own=own_addresses(settings),
         )
         dialects = Dialects(
             text=text,
-            json_api=JsonDialect(self.gate, self.intake, store, own=_own_addresses(settings)),
+            json_api=JsonDialect(self.gate, self.intake, store, own=own_addresses(settings)),
             json_catalog=JsonCatalog(self.gate, self.account, self.catalog),
             otomax=OtomaxDialect(self.gate, self.intake, self.account, self.directory),
         )
@@ -268,7 +205,7 @@ class Gateway:
         self.admin = Listener(
             admin_app(health),
             *admin.address,
-            door=Door("admin", Limits(connections=_ADMIN_CONNECTIONS), self.gate.is_ours),
+            door=Door("admin", Limits(connections=ADMIN_CONNECTIONS), self.gate.is_ours),
         )
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, one_name(path))
@@ -318,7 +255,7 @@ class Gateway:
         timeout_s = min(settings.upstream.timeout_s, _AT_REST_S)
         hasty = settings.upstream.model_copy(update={"timeout_s": timeout_s})
         journal = await open_journal(settings)
-        async with _closed_on_error(journal):
+        async with closed_on_error(journal):
             gateway = cls(settings.model_copy(update={"upstream": hasty}), journal)
         try:
             await gateway.directory.load()
@@ -332,7 +269,7 @@ class Gateway:
 
     def reload(self, settings: Settings) -> None:
         """Take over what can change while the gateway runs, and say what needs a new start."""
-        changed = _changed(self.settings, settings)
+        changed = changed_keys(self.settings, settings)
         self.settlement.follow(rules_of(settings))
         self.settlement.tell_schedule_s = settings.delivery.schedule_s
         self.intake.bounds = bounds_of(settings)
@@ -342,14 +279,14 @@ class Gateway:
         self.price_guard.unknown = settings.catalog.unknown_price
         self.relay.schedule_s = settings.delivery.schedule_s
         self.relay.per_host = settings.delivery.per_host
-        self.timekeeper.furthest_s = _furthest_s(settings)
+        self.timekeeper.furthest_s = furthest_s(settings)
         self.gate.trusted_proxies = tuple(settings.server.trusted_proxies)
         self._callback.callback_ips = tuple(settings.upstream.callback_ips)
         self.settings = settings
         log.info(
             "config.reloaded",
-            changed=sorted(changed & _LIVE),
-            needs_restart=sorted(changed - _LIVE),
+            changed=sorted(changed & LIVE),
+            needs_restart=sorted(changed - LIVE),
         )
 
     async def failed(self) -> None:
@@ -404,82 +341,3 @@ class Gateway:
             self.store.announce({})
         with contextlib.suppress(OSError):
             await self.control.close()
-
-
-# A listener is reached by these, whichever of them it was told to listen on.
-_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104  compared, not bound
-
-# What `reload` takes over; `log.*` is the command's to apply.
-_LIVE = frozenset(
-    {
-        "server.reply_timeout_s",
-        "server.trusted_proxies",
-        "upstream.callback_ips",
-        "recheck.schedule_s",
-        "recheck.settle_s",
-        "recheck.expire_s",
-        "delivery.schedule_s",
-        "delivery.per_host",
-        "limits.orders_per_s",
-        "limits.max_open_orders",
-        "catalog.ttl_s",
-        "catalog.unknown_price",
-        "log.format",
-        "log.level",
-    }
-)
-
-
-def _changed(before: Settings, after: Settings) -> set[str]:
-    """Return the names of the keys that differ."""
-    old, new = before.model_dump(), after.model_dump()
-    return {
-        f"{section}.{key}"
-        for section, keys in new.items()
-        for key, value in keys.items()
-        if old[section][key] != value
-    }
-
-
-def rules_of(settings: Settings) -> Rules:
-    """Return the times that decide about orders."""
-    upstream = settings.upstream
-    return Rules(
-        schedule_s=settings.recheck.schedule_s,
-        settle_s=settings.recheck.settle_s,
-        expire_s=settings.recheck.expire_s,
-        lease_s=upstream.unreachable_s + upstream.timeout_s + _LEASE_MARGIN_S,
-    )
-
-
-def _furthest_s(settings: Settings) -> float:
-    """Return a time, seconds, beyond which nothing can be planned."""
-    waits = (*settings.recheck.schedule_s, *settings.delivery.schedule_s, *WATCH_S)
-    return _WEEK_S + max(waits) + settings.upstream.timeout_s
-
-
-def bounds_of(settings: Settings) -> Bounds:
-    """Return what is accepted at most."""
-    return Bounds(
-        orders_per_s=settings.limits.orders_per_s,
-        max_open_orders=settings.limits.max_open_orders,
-        reply_timeout_s=settings.server.reply_timeout_s,
-    )
-
-
-def limits_of(settings: Settings) -> Limits:
-    """Return what panels' connections may do; the calls that we make keep their descriptors."""
-    calls = settings.upstream.max_in_flight + MAX_LOOKUPS + MAX_ASKED + MAX_ASKING + MAX_IN_FLIGHT
-    server = settings.server
-    return Limits(
-        connections=places(descriptors(), calls + _OTHER_FILES, server.max_connections),
-        each=server.max_connections_per_address,
-    )
-
-
-def _own_addresses(settings: Settings) -> frozenset[tuple[str, int]]:
-    """Return the (host, port) pairs at which a delivery would come back to ourselves."""
-    host, _, port = host_of(settings.server.public_url).rpartition(":")
-    listeners = (settings.server.address, settings.admin.address)
-    local = {(name, port) for _, port in listeners for name in _LOCAL_NAMES}
-    return frozenset({*listeners, *local, (host, int(port))})
