@@ -19,6 +19,7 @@ from tests.support import (
     open_houses,
     panel_receiving,
 )
+from tests.support.postgres import PostgresServer
 
 # How often a gateway in this process looks at its journal for what is due, seconds. At every half
 # second, as in life, a test of six look-ups would wait for three.
@@ -42,6 +43,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 yellow=True,
                 bold=True,
             )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL, for whoever needs one."""
+    server = PostgresServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture

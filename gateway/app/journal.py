@@ -5,7 +5,6 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from gateway.config import Settings
 from gateway.store import JournalInUse, Store
@@ -33,10 +32,10 @@ async def open_journal(settings: Settings, *, wait_s: float = 0) -> Journal:
     Raises:
         JournalInUse: another process holds the journal.
         JournalUnusable: it can not be opened.
-        JournalUnavailable: not at the moment, for the disk is full or fails.
+        JournalUnavailable: not at the moment: the disk is full or fails, or the database is away.
         VaultError: the key file does not open what is sealed in it.
     """
-    store = await _open_when_free(settings.sqlite_path(), wait_s)
+    store = await _open_when_free(settings, wait_s)
     try:
         root = await store.meta(ROOT)
         vault = Vault.open(settings.key_path(), sealed_exists=root is not None)
@@ -50,13 +49,14 @@ async def open_journal(settings: Settings, *, wait_s: float = 0) -> Journal:
     return Journal(store, vault)
 
 
-async def _open_when_free(path: Path | None, wait_s: float) -> Store:
+async def _open_when_free(settings: Settings, wait_s: float) -> Store:
+    where = settings.journal()
     give_up_at = time.monotonic() + wait_s
     while True:
         try:
-            return await open_store(path)
+            return await open_store(where, connections=settings.storage.pool)
         except JournalInUse:
-            if "control" in running_gateway(path) or time.monotonic() >= give_up_at:
+            if "control" in running_gateway(where) or time.monotonic() >= give_up_at:
                 raise
         await asyncio.sleep(_LOOK_AGAIN_S)
 

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ONLINE_TIMEOUT_S: Final = 10.0  # in all: an operator waits for it
 ANSWER_MAX_BYTES: Final = 65_536  # as for every answer of the upstream
+NO_ASYNCPG: Final = "PostgreSQL needs asyncpg: pip install 'otomax-gateway[postgres]'"
 Mistake = tuple[str, str]
 """A key and the sentence about it."""
 
@@ -67,8 +69,15 @@ def _summary(settings: "Settings", file: Path) -> str:
         f"{source}: valid, {len(settings.places)} given, the other keys at their defaults; "
         f"panels at {settings.server.listen}, callbacks to {settings.server.public_url}, "
         f"upstream {settings.upstream.base_url}, "
-        f"journal {settings.sqlite_path()}"
+        f"journal {_journal_name(settings)}"
     )
+
+
+def _journal_name(settings: "Settings") -> str:
+    """Return where the journal is, without what may be a password."""
+    from gateway.store.open import name_of
+
+    return name_of(settings.journal())
 
 
 def file_mistakes(settings: "Settings") -> Iterator[Mistake]:
@@ -82,7 +91,8 @@ def file_mistakes(settings: "Settings") -> Iterator[Mistake]:
     if said := _key_mistake(key_path, journal):
         yield "secrets.key_file", said
     if journal is None:
-        yield "storage.url", "this version keeps its journal in SQLite: wanted sqlite:///FILE"
+        if find_spec("asyncpg") is None:
+            yield "storage.url", NO_ASYNCPG
     elif said := _folder_mistake(journal.parent):
         yield "storage.url", said
     elif journal.is_dir():

@@ -1,7 +1,8 @@
 """How a command reaches the operator's desk: in the running gateway, or in this very process.
 
-Whoever holds the journal's lock does the work. So a command never becomes a second writer, and
-works while the gateway runs and while it does not.
+Whoever holds the journal's lock does the work. So a command never becomes a second writer of a
+SQLite file, and works while the gateway runs and while it does not. A journal in PostgreSQL has no
+lock, for it bears any number of writers: there the work is always done here, beside the gateways.
 """
 
 import asyncio
@@ -48,7 +49,7 @@ async def _ask(settings: "Settings", command: str, values: dict[str, Any]) -> ob
         try:
             return await _ask_here(settings, command, values)
         except JournalInUse:
-            control = running_gateway(settings.sqlite_path()).get("control")
+            control = running_gateway(settings.journal()).get("control")
             if control is not None:
                 return await call_desk(control, command, values)
             if time.monotonic() > give_up_at:

@@ -132,8 +132,16 @@ class Storage(_Section):
     url: StorageUrl = Field(
         default="sqlite:///gateway.db",
         description="The journal: sqlite:///FILE, four slashes from the root. A relative FILE "
-        "lies beside this configuration file.",
+        "lies beside this configuration file. Or postgresql://USER:PASSWORD@HOST/DATABASE, which "
+        "needs `pip install 'otomax-gateway[postgres]'`.",
         repr=False,
+    )
+    pool: Count = Field(
+        default=16,
+        description="Connections to PostgreSQL, at most. An order needs one for a few "
+        "milliseconds at a time, so 16 serve the 200 that are at the upstream, and three gateways "
+        "stay well below the 100 that PostgreSQL has room for by default. Where none is free for "
+        "5 seconds orders get 503.",
     )
 
 
@@ -288,6 +296,10 @@ class Settings(_Section):
         if not self.storage.url.startswith("sqlite:///"):
             return None
         return self._folder / self.storage.url.removeprefix("sqlite:///")
+
+    def journal(self) -> Path | str:
+        """Where the journal is: its file, or the URL of its database, which holds a password."""
+        return self.sqlite_path() or self.storage.url
 
     def key_path(self) -> Path:
         """The key file, absolute."""

@@ -104,17 +104,17 @@ class Archive:
         await self._thread.close()
 
 
-async def open_archive(path: Path, journal: Path) -> Archive:
+async def open_archive(path: Path, journal: Path | None) -> Archive:
     """Open an archive, or make it.
 
     Args:
         path: where.
-        journal: never to be touched, nor what belongs to it.
+        journal: never to be touched, nor what belongs to it; None where it is no file.
 
     Raises:
         NotDone: this can not be an archive; says why.
     """
-    if any(_is_same(path, file) for file in _files_of(journal)):
+    if journal and any(_is_same(path, file) for file in _files_of(journal)):
         raise NotDone(f"{path} belongs to the journal: name another file")
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

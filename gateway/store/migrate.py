@@ -1,4 +1,8 @@
-"""Schema migrations: numbered SQL files, each run once and whole, in order."""
+"""Schema migrations: numbered SQL files, each run once and whole, in order.
+
+A number means the same form on every backend. A backend that came later begins with the whole
+journal as it was by then, under that number.
+"""
 
 import re
 import sqlite3
@@ -9,8 +13,8 @@ from gateway.store import JournalUnusable
 APPLICATION_ID = 0x4F544D58  # "OTMX", so that `file` and we know a journal from any other database
 
 
-def migrations(backend: str) -> list[str]:
-    """Return the SQL of every migration of a backend, in order.
+def migrations(backend: str) -> dict[int, str]:
+    """Return the SQL of every migration of a backend by its number, in order.
 
     Raises:
         RuntimeError: the numbers have a gap, so this package is damaged.
@@ -18,9 +22,22 @@ def migrations(backend: str) -> list[str]:
     folder = resources.files("gateway.store").joinpath("migrations", backend)
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
     numbers = [int(re.match(r"(\d{4})_", f.name)[1]) for f in files]  # type: ignore[index]
-    if numbers != list(range(1, len(files) + 1)):
+    if not numbers or numbers != list(range(numbers[0], numbers[0] + len(files))):
         raise RuntimeError(f"migrations of {backend}: a gap in the numbers {numbers}")
-    return [f.read_text(encoding="utf-8") for f in files]
+    return dict(zip(numbers, (f.read_text(encoding="utf-8") for f in files), strict=True))
+
+
+def check_form(version: int, known: int) -> None:
+    """Look whether this gateway knows the form that a journal has.
+
+    Raises:
+        JournalUnusable: a newer gateway wrote it.
+    """
+    if version > known:
+        raise JournalUnusable(
+            f"this journal has form {version}, this gateway knows {known}: "
+            "run the newer gateway that wrote it"
+        )
 
 
 def check_sqlite(connection: sqlite3.Connection) -> None:
@@ -29,25 +46,21 @@ def check_sqlite(connection: sqlite3.Connection) -> None:
     Raises:
         JournalUnusable: it is some other database, or of a newer gateway.
     """
-    known = len(migrations("sqlite"))
+    known = max(migrations("sqlite"))
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application != APPLICATION_ID and (version or tables):
         raise JournalUnusable("this file is a database, but no journal of otomax-gateway")
-    if version > known:
-        raise JournalUnusable(
-            f"this journal has form {version}, this gateway knows {known}: "
-            "run the newer gateway that wrote it"
-        )
+    check_form(version, known)
 
 
 def migrate_sqlite(connection: sqlite3.Connection) -> None:
     """Bring a SQLite journal that was checked to this gateway's form."""
-    scripts = migrations("sqlite")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    for number in range(version, len(scripts)):
-        connection.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {scripts[number]}\n"
-            f"PRAGMA user_version = {number + 1}; COMMIT;"
-        )
+    for number, script in migrations("sqlite").items():
+        if number > version:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script}\n"
+                f"PRAGMA user_version = {number}; COMMIT;"
+            )

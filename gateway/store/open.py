@@ -1,31 +1,55 @@
 """Opens the journal that an address names. Here alone a backend is chosen."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gateway.store import JournalUnusable, Store
 from gateway.store.lock import read_lock
 from gateway.store.sqlite import open_sqlite, peek
 
+CONNECTIONS = 16  # as `storage.pool` has it by default, which says why
 
-async def open_store(path: Path | None) -> Store:
+
+async def open_store(where: Path | str, *, connections: int = CONNECTIONS) -> Store:
     """Open a journal, make it where there is none, and bring it to this gateway's form.
 
     Args:
-        path: the SQLite file, or None where the configuration names another database.
+        where: the SQLite file, or the URL of a PostgreSQL database.
+        connections: to PostgreSQL, at most.
 
     Raises:
         JournalInUse: another process holds it.
         JournalUnusable: it can not be opened; says why.
-        JournalUnavailable: not at the moment, for the disk is full or fails.
+        JournalUnavailable: not at the moment, for the disk is full or fails, or the database is
+            away.
     """
-    if path is None:
-        raise JournalUnusable("storage.url: this version keeps its journal in SQLite: sqlite:///…")
-    return await open_sqlite(one_name(path))
+    if isinstance(where, Path):
+        return await open_sqlite(one_name(where))
+    try:
+        from gateway.store.postgres_open import open_postgres
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise JournalUnusable(
+            "storage.url: PostgreSQL needs asyncpg: pip install 'otomax-gateway[postgres]'"
+        ) from None
+    return await open_postgres(where, name_of(where), connections=connections)
 
 
-def running_gateway(path: Path | None) -> dict[str, str]:
-    """Return what the process that holds a journal announced; empty where nobody does."""
-    return {} if path is None else read_lock(one_name(path))
+def name_of(where: Path | str) -> str:
+    """Return what may be shown of where a journal is: neither user nor password, nor options."""
+    if isinstance(where, Path):
+        return str(where)
+    parts = urlsplit(where)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def running_gateway(where: Path | str) -> dict[str, str]:
+    """Return what the process that holds a journal announced; empty where nobody does.
+
+    Nobody holds a PostgreSQL journal.
+    """
+    return read_lock(one_name(where)) if isinstance(where, Path) else {}
 
 
 def peek_meta(path: Path, key: str) -> bytes | None:

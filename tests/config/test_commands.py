@@ -195,16 +195,27 @@ def test_check_config_reads_the_environment(
     )
 
 
-def test_check_config_refuses_a_journal_that_serve_would_refuse(
+def test_check_config_takes_a_journal_in_postgresql_and_shows_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path)
+    monkeypatch.setenv("OTOMAX_GATEWAY_STORAGE__URL", "postgresql://u:CANARY@h:5433/db?x=CANARY")
+    done = run(check_config, "--config", path)
+    assert done.exit_code == 0
+    assert done.output.endswith(", journal postgresql://h:5433/db\n")
+
+
+def test_check_config_says_how_to_install_what_postgresql_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path)
     monkeypatch.setenv("OTOMAX_GATEWAY_STORAGE__URL", "postgresql://u:CANARY@h/db")
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
     done = run(check_config, "--config", path)
     assert done.exit_code == 78
     assert done.output == (
-        "$OTOMAX_GATEWAY_STORAGE__URL: storage.url: this version keeps its journal in SQLite: "
-        "wanted sqlite:///FILE\n"
+        "$OTOMAX_GATEWAY_STORAGE__URL: storage.url: PostgreSQL needs asyncpg: "
+        "pip install 'otomax-gateway[postgres]'\n"
     )
 
 

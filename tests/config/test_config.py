@@ -55,6 +55,7 @@ CONTRACT_DEFAULTS: dict[str, object] = {
 OUR_DEFAULTS: dict[str, object] = {
     "server.max_connections": 10_000,
     "server.max_connections_per_address": 256,
+    "storage.pool": 16,
 }
 DEFAULTS = CONTRACT_DEFAULTS | OUR_DEFAULTS
 
@@ -132,6 +133,7 @@ def test_settings_are_frozen_and_hide_the_journals_url(tmp_path: Path) -> None:
         settings.storage.url = "sqlite:///x"
     assert "CANARY" not in repr(settings) + str(settings)
     assert settings.sqlite_path() is None
+    assert settings.journal() == "postgresql://u:CANARY@h/db"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """What every backend is tested with: orders, messages, resellers, and how a journal is opened."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from gateway.domain.delivery import Delivery, Message
@@ -18,15 +18,17 @@ CODES = ("toko", "warung")
 ACCOUNTS = ("key1", "key2")  # of these the first is everyone's, unless told otherwise
 
 
-@dataclass(frozen=True)
-class Backend:
-    """A kind of journal: its name, and where a test's own one lies below a folder."""
+Where = Path | str
+"""A journal's file, or its URL."""
 
-    name: str
-    place: Callable[[Path], Path]
+BACKENDS = ("sqlite", "postgresql")
+only_sqlite = pytest.mark.parametrize("journal", ["sqlite"], indirect=True)
+"""For what is told of SQLite's own: its file, its lock, its log."""
 
 
-BACKENDS = [Backend("sqlite", lambda folder: folder / "gateway.db")]
+def where(said: str) -> Where:
+    """Return what a journal's file or URL is, as a process is given it."""
+    return said if "://" in said else Path(said)
 
 
 def reseller(code: str = "toko", *, key: bytes = b"k", **changes: Any) -> ResellerRow:
@@ -48,9 +50,9 @@ def account(name: str, **changes: Any) -> AccountRow:
     return replace(AccountRow(id=name, sealed=f"sealed {name}".encode()), **changes)
 
 
-async def open_journal(path: Path) -> Store:
+async def open_journal(where: Where) -> Store:
     """Open a journal that has two resellers and two upstream keys."""
-    store = await open_store(path)
+    store = await open_store(where)
     await store.put_resellers(
         [reseller(code) for code in CODES], [account(name) for name in ACCOUNTS]
     )

@@ -1,7 +1,6 @@
 """What every journal does, whatever it is made of: each test runs on each backend."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from gateway.store import Entry, Form, OrderFilter, Record, Store
 from tests.store.journals import (
     ACCOUNTS,
     T0,
+    Where,
     message,
     open_journal,
     order,
@@ -22,6 +22,7 @@ from tests.store.journals import (
     sold,
     tell,
 )
+from tests.support.wait import eventually
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -104,7 +105,7 @@ async def test_an_invoice_is_found_among_one_resellers_or_all(store: Store) -> N
 
 
 async def test_an_order_of_nobody_is_not_placed(store: Store) -> None:
-    with pytest.raises(Exception, match="FOREIGN KEY"):
+    with pytest.raises(Exception, match=r"(?i)FOREIGN KEY"):
         await store.place(record(order(reseller="nobody")))
     assert await store.order_by_trx_id("nobody", "A1") is None
     assert await store.count_open() == 0
@@ -163,9 +164,9 @@ async def test_what_an_order_is_for_can_not_be_changed(store: Store) -> None:
 
 
 async def test_what_is_sent_has_an_upstream_key_and_what_is_not_needs_none(store: Store) -> None:
-    with pytest.raises(Exception, match="CHECK"):
+    with pytest.raises(Exception, match=r"(?i)CHECK"):
         await place(store, account=None)
-    with pytest.raises(Exception, match="FOREIGN KEY"):
+    with pytest.raises(Exception, match=r"(?i)FOREIGN KEY"):
         await place(store, account="key9")
     unsent: dict[str, Any] = {"sends": 0, "sending": False, "first_sent_at": None}
     failed: dict[str, Any] = {"status": Status.FAILED, "final_at": T0, "due_at": None}
@@ -176,7 +177,7 @@ async def test_what_is_sent_has_an_upstream_key_and_what_is_not_needs_none(store
 async def test_a_look_up_that_is_owed_is_always_due(store: Store) -> None:
     placed = await place(store)
     owed = replace(sold(placed), ask_since=T0 + 1)
-    with pytest.raises(Exception, match="CHECK"):
+    with pytest.raises(Exception, match=r"(?i)CHECK"):
         await store.change_order(placed.id, lambda _: Record(order=owed))
     asked = replace(owed, due_at=T0 + 2)
     await store.change_order(placed.id, lambda _: Record(order=asked))
@@ -306,7 +307,11 @@ async def test_a_writer_that_is_cancelled_while_it_is_written_is_written(store: 
         writer.cancel()
         await asyncio.gather(writer, return_exceptions=True)
     await asyncio.wait_for(place(store, "last"), 5)
-    assert await store.count_open() == 31
+
+    async def all_there() -> bool:  # one may be written a moment after the last
+        return await store.count_open() == 31
+
+    await eventually(all_there)
 
 
 async def test_timelines_keep_their_order(store: Store) -> None:
@@ -396,7 +401,7 @@ async def test_a_journal_that_can_record_says_so_as_often_as_it_is_asked(store: 
         await store.check_writable()
 
 
-async def test_everything_is_there_after_closing_and_opening(journal: Path) -> None:
+async def test_everything_is_there_after_closing_and_opening(journal: Where) -> None:
     first = await open_journal(journal)
     placed = await place(first)
     told = await tell(first, placed, message())
@@ -412,7 +417,7 @@ async def test_everything_is_there_after_closing_and_opening(journal: Path) -> N
     await second.close()
 
 
-async def test_what_is_being_written_when_it_is_closed_is_written(journal: Path) -> None:
+async def test_what_is_being_written_when_it_is_closed_is_written(journal: Where) -> None:
     first = await open_journal(journal)
     writers = [asyncio.create_task(first.place(record(order(f"A{n}")))) for n in range(300)]
     await asyncio.sleep(0)

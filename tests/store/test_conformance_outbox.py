@@ -1,6 +1,7 @@
 """What every journal does with what a reseller is told, and with callbacks of unknown orders."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -226,29 +227,20 @@ async def test_an_older_delivery_is_not_resent_after_a_newer(store: Store) -> No
     assert await store.resend_delivery(second, T0 + 9, Entry(T0, "resent", "x")) is not None
 
 
-async def test_a_delivery_is_not_resent_beside_a_newer_of_the_same_moment(store: Store) -> None:
-    """What it is compared with is what is, not what was when the operator asked."""
+@pytest.mark.parametrize("turned", [False, True])
+async def test_a_delivery_that_is_resent_at_the_moment_of_a_newer_gives_way(
+    store: Store, *, turned: bool
+) -> None:
+    """Whichever is written first: it is compared with what is, not with what was."""
     placed = await place(store)
     first = await tell(store, placed, message("SUCCESS"))
+    await _ends(store, first, DeliveryState.DEAD, T0)
     newer = Record(order=placed, message=message("REFUNDED"), tell_at=T0)
-    _, resent = await asyncio.gather(
+    asked: list[Awaitable[object]] = [
         store.change_order(placed.id, lambda _: newer),
         store.resend_delivery(first, T0 + 9, Entry(T0, "resent", "x")),
-    )
-    assert resent is None
-    due = await store.due_deliveries(T0 + 9, 9, Busy())
-    assert [d.message.status for d in due] == ["REFUNDED"]
-
-
-async def test_a_delivery_that_was_just_resent_gives_way_to_a_newer(store: Store) -> None:
-    placed = await place(store)
-    first = await tell(store, placed, message("SUCCESS"))
-    newer = Record(order=placed, message=message("REFUNDED"), tell_at=T0)
-    resent, _ = await asyncio.gather(
-        store.resend_delivery(first, T0 + 9, Entry(T0, "resent", "x")),
-        store.change_order(placed.id, lambda _: newer),
-    )
-    assert resent is not None
+    ]
+    await asyncio.gather(*(reversed(asked) if turned else asked))
     due = await store.due_deliveries(T0 + 9, 9, Busy())
     assert [d.message.status for d in due] == ["REFUNDED"]
 

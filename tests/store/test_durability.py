@@ -13,16 +13,15 @@ import pytest
 
 from gateway.store import JournalInUse
 from gateway.store.open import open_store, running_gateway
-from tests.store.journals import open_journal, place
+from tests.store.journals import Where, only_sqlite, open_journal, place
 
 pytestmark = pytest.mark.timeout(60)
 
 ROOT = Path(__file__).parents[2]
 PLACER = """
 import asyncio, sys
-from pathlib import Path
 from gateway.store import Entry
-from tests.store.journals import T0, message, open_journal, order, record, sold
+from tests.store.journals import T0, message, open_journal, order, record, sold, where
 from gateway.store import Record
 
 async def one(store, n):
@@ -35,7 +34,7 @@ async def one(store, n):
         print("settled", placed.trx_id, flush=True)
 
 async def main():
-    store = await open_journal(Path(sys.argv[1]))
+    store = await open_journal(where(sys.argv[1]))
     print("open", flush=True)
     n = 0
     while True:
@@ -60,7 +59,7 @@ asyncio.run(main())
 
 
 @contextmanager
-def running(script: str, journal: Path) -> Iterator["subprocess.Popen[str]"]:
+def running(script: str, journal: Where) -> Iterator["subprocess.Popen[str]"]:
     """Another process with its own journal; killed at the end."""
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(journal)],
@@ -92,7 +91,7 @@ def acknowledged(process: "subprocess.Popen[str]", lines: int) -> tuple[set[str]
 
 
 @pytest.mark.parametrize("lines", [1, 45, 400])
-def test_every_acknowledged_order_survives_kill_9(journal: Path, lines: int) -> None:
+def test_every_acknowledged_order_survives_kill_9(journal: Where, lines: int) -> None:
     with running(PLACER, journal) as process:
         placed, settled = acknowledged(process, lines)
         process.wait()
@@ -115,6 +114,7 @@ def test_every_acknowledged_order_survives_kill_9(journal: Path, lines: int) -> 
     asyncio.run(check())
 
 
+@only_sqlite
 def test_a_second_process_is_refused_until_the_first_is_gone(journal: Path) -> None:
     async def try_to_open() -> None:
         store = await open_store(journal)
@@ -130,6 +130,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(journal: Path) -> N
     assert running_gateway(journal) == {}
 
 
+@only_sqlite
 async def test_a_second_open_in_the_same_process_is_refused_until_the_first_is_closed(
     journal: Path,
 ) -> None:
@@ -143,6 +144,7 @@ async def test_a_second_open_in_the_same_process_is_refused_until_the_first_is_c
     await second.close()
 
 
+@only_sqlite
 async def test_two_journals_do_not_mind_each_other(tmp_path: Path, journal: Path) -> None:
     first = await open_journal(journal)
     second = await open_journal(tmp_path / "another.db")

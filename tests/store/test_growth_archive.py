@@ -17,6 +17,7 @@ from tests.store.journals import (
     T0,
     change_delivery,
     message,
+    only_sqlite,
     open_journal,
     order,
     place,
@@ -312,6 +313,7 @@ async def test_an_archive_that_holds_something_else_is_refused_and_nothing_is_lo
     assert rows(archive, "SELECT count(*) FROM timeline WHERE order_id = 2") == [(0,)]
 
 
+@only_sqlite
 async def test_the_journal_and_other_files_are_no_archive(
     journal: Path, store: Store, tmp_path: Path
 ) -> None:
@@ -332,6 +334,7 @@ async def test_the_journal_and_other_files_are_no_archive(
     assert len(rows(journal, "SELECT id FROM orders")) == 1
 
 
+@only_sqlite
 async def test_the_archive_is_beside_the_journal_and_for_its_owner_alone(
     journal: Path, store: Store
 ) -> None:
@@ -343,6 +346,7 @@ async def test_the_archive_is_beside_the_journal_and_for_its_owner_alone(
     assert {file.name for file in path.parent.glob("*archive*")} == {path.name}
 
 
+@only_sqlite
 async def test_the_room_of_what_was_moved_is_used_again(journal: Path, archive: Path) -> None:
     store = await open_journal(journal)
     for n in range(200):

@@ -249,7 +249,7 @@ def digest(path: Path) -> str:
 
 async def test_a_fresh_journal_is_marked_as_ours(store: SqliteStore) -> None:
     assert await on_writer(store, "PRAGMA application_id") == (APPLICATION_ID,)
-    assert await on_writer(store, "PRAGMA user_version") == (len(migrations("sqlite")),)
+    assert await on_writer(store, "PRAGMA user_version") == (max(migrations("sqlite")),)
     assert APPLICATION_ID.to_bytes(4, "big") == b"OTMX"
 
 
@@ -363,12 +363,6 @@ async def test_a_link_to_nothing_yet_makes_its_file(path: Path, tmp_path: Path) 
     store = await open_store(path)
     assert await store.count_open() == 1
     await store.close()
-
-
-async def test_another_database_than_sqlite_is_refused() -> None:
-    with pytest.raises(JournalUnusable, match="sqlite:///"):
-        await open_store(None)
-    assert running_gateway(None) == {}
 
 
 @pytest.mark.parametrize("left", ["", "{", "[]", '{"pid": "1"}', "\x00"])

@@ -228,6 +228,7 @@ async def test_the_socket_is_its_users_alone_and_gone_at_the_end(house: House) -
     with pytest.raises(NotDone):
         await call_desk(str(path), "reseller.list", {})
     journal = house.gateway.settings.sqlite_path()
+    assert journal is not None
     assert running_gateway(journal) == {}
 
 

@@ -1,0 +1,82 @@
+"""What the PostgreSQL journal writes about itself: the time, dates that move with it, alerts.
+
+Functions of a session, each to be run inside a transaction.
+"""
+
+from typing import Final
+
+from gateway.store import Entry
+from gateway.store.postgres_fence import RAISED
+from gateway.store.postgres_pool import Session
+
+# Those that have a date: each kind in the words of its own index.
+_WITH_A_DATE: Final = (
+    "(final_at IS NULL OR ask_since IS NOT NULL)",
+    "final_at IS NOT NULL AND ask_since IS NULL",
+)
+
+
+async def interrupt_sends(session: Session, now: int) -> int:
+    """Make due now what was being sent; returns how many."""
+    sql = (
+        f"UPDATE orders SET due_at = $1, fence = {RAISED}"
+        " WHERE sending AND final_at IS NULL AND due_at > $1"
+    )
+    return await session.count(sql, now)
+
+
+async def move_times(session: Session, by: int, alert: Entry) -> int:
+    """Move every date that is still to come; returns how many orders and deliveries."""
+    moved = 0
+    for which in _WITH_A_DATE:
+        moved += await session.count(
+            f"UPDATE orders SET fence = {RAISED}, due_at = due_at + $1,"
+            " first_sent_at = first_sent_at + $1, send_ended_at = send_ended_at + $1,"
+            " looked_up_at = looked_up_at + $1, ask_since = ask_since + $1"
+            f" WHERE due_at IS NOT NULL AND {which}",
+            by,
+        )
+    moved += await session.count(
+        f"UPDATE deliveries SET fence = {RAISED}, next_at = next_at + $1"
+        " WHERE next_at IS NOT NULL",
+        by,
+    )
+    sql = "UPDATE waiting_callbacks SET next_at = next_at + $1, received_at = received_at + $1"
+    await session.count(sql, by)
+    await session.count("UPDATE reseller_keys SET ends_at = ends_at + $1", by)
+    await raise_alert(session, alert)
+    await note_time(session, alert.at)  # in this very transaction: no date is moved twice
+    return moved
+
+
+async def bring_back(session: Session, now: int, furthest: int) -> None:
+    """Make due now what waits for a date beyond this one."""
+    for which in _WITH_A_DATE:
+        sql = f"UPDATE orders SET due_at = $1, fence = {RAISED} WHERE due_at > $2 AND {which}"
+        await session.count(sql, now, furthest)
+    sql = f"UPDATE deliveries SET next_at = $1, fence = {RAISED} WHERE next_at > $2"
+    await session.count(sql, now, furthest)
+
+
+async def note_time(session: Session, now: int) -> None:
+    """Write down what time it is, Unix milliseconds."""
+    sql = (
+        "INSERT INTO meta (key, value) VALUES ('time', $1)"
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+    )
+    await session.count(sql, str(now).encode())
+
+
+async def raise_alert(session: Session, alert: Entry) -> bool:
+    """Raise an alert that is about no order; False where it was raised and nobody has noted it."""
+    sql = "INSERT INTO alerts (text, raised_at) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+    return await session.count(sql, alert.text, alert.at) > 0
+
+
+async def end_alert(session: Session, begin: str, now: int) -> int:
+    """Take note of the open alerts about no order that begin so; returns how many."""
+    sql = (
+        "UPDATE alerts SET acked_at = $1 WHERE order_id IS NULL AND acked_at IS NULL"
+        " AND starts_with(text, $2)"
+    )
+    return await session.count(sql, now, begin)
