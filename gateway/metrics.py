@@ -51,7 +51,8 @@ deliveries = Counter(
 )
 alerts = Counter(
     "otomax_gateway_alerts",
-    "Alerts that were raised.",
+    "Alerts that were raised, by what they are about.",
+    ["kind"],
     registry=_REGISTRY,
 )
 journal_bytes = Gauge(
@@ -87,6 +88,12 @@ def settlement(source: str, status: str) -> Counter:
 def delivery(outcome: str) -> Counter:
     """Return the counter of one outcome of attempts."""
     return deliveries.labels(outcome)
+
+
+@cache
+def alert(kind: str) -> Counter:
+    """Return the counter of one kind of alert."""
+    return alerts.labels(kind)
 
 
 def exposition() -> bytes:

@@ -12,11 +12,12 @@ from msgspec.structs import replace
 
 from gateway import metrics
 from gateway.clock import Clock
+from gateway.domain.alert import Alarm
 from gateway.domain.backoff import MS_PER_S, delay_ms
 from gateway.domain.delivery import Message
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Change, Evidence, Order, Rules, Silence, Source, Status
-from gateway.domain.truth import apply, overrule
+from gateway.domain.truth import apply, kind_of, overrule
 from gateway.flow.directory import Directory
 from gateway.flow.worker import AFTER_TROUBLE_S, passed
 from gateway.log import get_logger
@@ -54,6 +55,10 @@ def _is_news(before: Order, change: Change, evidence: Evidence) -> bool:
 
 # What an operator sees of an order; the rest is when it is looked at next.
 _VISIBLE = ("status", "note", "invoice_number", "product_price", "named", "callback_names")
+
+
+def _alarm(alert: str, now: int) -> Alarm:
+    return Alarm(now, kind_of(alert), alert)
 
 
 def _nobody() -> None:
@@ -185,7 +190,7 @@ class Settlement:
             once=not change.tell and _may_be_said_often(before, evidence),
             message=self.message(order, evidence.saldo) if change.tell else None,
             tell_at=self.tell_at(now),
-            alert=None if change.alert is None else Entry(now, "alert", change.alert),
+            alert=None if change.alert is None else _alarm(change.alert, now),
             # What was seen last, whichever reply is written down first.
             saldo=None if evidence.saldo is None else self._directory.saldo_of(order.account),
         )
@@ -206,7 +211,7 @@ class Settlement:
         """Return when a message made now is first sent, Unix milliseconds."""
         return now + delay_ms(self.tell_schedule_s, 0)
 
-    def _after(self, before: Order, change: Change, source: str, alert: Entry | None) -> None:
+    def _after(self, before: Order, change: Change, source: str, alert: Alarm | None) -> None:
         """Do what follows from a change that is durable."""
         order = change.order
         metrics.settlement(source, order.status.value).inc()
@@ -225,7 +230,7 @@ class Settlement:
             what=change.what,
         )
         if alert is not None:
-            metrics.alerts.inc()
+            metrics.alert(alert.kind).inc()
             log.warning("alert.raised", upstream_trx_id=order.upstream_trx_id, text=alert.text)
 
     def is_stale(self, order: Order) -> bool:
