@@ -225,6 +225,14 @@ KINDS = MappingProxyType(
 """The one table: every kind with its severity, how it ends, and what to do."""
 
 
+class What(StrEnum):
+    """What an operator is told of an alert."""
+
+    RAISED = "raised"
+    REMINDER = "reminder"
+    ENDED = "ended"
+
+
 class Alarm(msgspec.Struct, frozen=True, gc=False):
     """What is to be raised.
 

@@ -44,6 +44,11 @@ def spend_per_hour(history: Sequence[Seen], now: int) -> float | None:
     return fallen * _MS_PER_HOUR / (now - recent[0].at)
 
 
+def lasts_hours(saldo: int, pace: float | None) -> float | None:
+    """Return in how many hours a balance, Rupiah, is empty at a pace of `spend_per_hour`."""
+    return max(0, saldo) / pace if pace else None
+
+
 def hours_left(history: Sequence[Seen], now: int) -> float | None:
     """Return in how many hours the balance is empty at the pace of the last day.
 
@@ -54,8 +59,7 @@ def hours_left(history: Sequence[Seen], now: int) -> float | None:
     Returns:
         None where that is not known, or nothing was spent.
     """
-    pace = spend_per_hour(history, now)
-    return max(0, history[-1].saldo) / pace if pace else None
+    return lasts_hours(history[-1].saldo, spend_per_hour(history, now)) if history else None
 
 
 def is_low(saldo: int, hours: float | None, limits: Limits, *, was_low: bool) -> bool:

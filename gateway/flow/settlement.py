@@ -15,7 +15,7 @@ from gateway.clock import Clock
 from gateway.domain.alert import Alarm
 from gateway.domain.backoff import MS_PER_S, delay_ms
 from gateway.domain.delivery import Message
-from gateway.domain.errors import JournalUnavailable
+from gateway.domain.errors import KEY_REFUSALS, JournalUnavailable
 from gateway.domain.order import Change, Evidence, Order, Rules, Silence, Source, Status
 from gateway.domain.truth import apply, kind_of, overrule
 from gateway.flow.directory import Directory
@@ -140,8 +140,19 @@ class Settlement:
         written = await self._store.change_order(order_id, decide, patient=patient)
         passed(f"{evidence.source}.after_commit")
         before, change = made[0]
+        if evidence.verdict is Status.FAILED or evidence.verdict is Silence.NO_ANSWER:
+            self._hear_refusal(change.order, evidence)
         self._after(before, change, evidence.source.value, written.alert)
         return change
+
+    def _hear_refusal(self, order: Order, evidence: Evidence) -> None:
+        """Take note where the upstream refused the key itself."""
+        is_failed = evidence.verdict is Status.FAILED
+        said = evidence.note if is_failed else evidence.reason
+        for code in () if evidence.source is Source.CALLBACK else KEY_REFUSALS:
+            # A note begins with its code; further on it may hold what a player calls himself.
+            if said.startswith(code) if is_failed else code in said:
+                self._directory.saw_refusal(order.account, code)
 
     async def overrule(self, order_id: int, status: Status, note: str, reason: str) -> Order:
         """Apply an operator's own decision; durable when it returns.

@@ -18,7 +18,6 @@ from gateway.store.notices import (
     Notices,
     Pulse,
     Standing,
-    What,
 )
 from gateway.store.records import (
     AccountRow,
@@ -74,6 +73,5 @@ __all__ = [
     "Store",
     "Telling",
     "WaitingCallback",
-    "What",
     "as_step",
 ]

@@ -5,24 +5,15 @@ order's way. A notice is a row of an outbox of its own, written with the alert t
 """
 
 from collections.abc import Collection, Sequence
-from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
-from gateway.domain.alert import Alarm, Alert, Kind
+from gateway.domain.alert import Alarm, Alert, Kind, What
 from gateway.domain.saldo import Seen
 
 Standing = tuple[Kind, str]
 """A condition: its kind, and what it is true of."""
-
-
-class What(StrEnum):
-    """What a notice tells of its alert."""
-
-    RAISED = "raised"
-    REMINDER = "reminder"
-    ENDED = "ended"
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):

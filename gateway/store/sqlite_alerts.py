@@ -7,8 +7,8 @@ notice in the same one, so that no crash lies between what went wrong and who is
 import sqlite3
 from collections.abc import Collection
 
-from gateway.domain.alert import Alarm, Kind
-from gateway.store.notices import Standing, What
+from gateway.domain.alert import Alarm, Kind, What
+from gateway.store.notices import Standing
 from gateway.store.rows import as_list
 
 _RAISE = (

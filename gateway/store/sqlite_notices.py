@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway.domain.alert import Alarm, Alert, Kind
+from gateway.domain.alert import Alarm, Alert, Kind, What
 from gateway.domain.saldo import Seen
 from gateway.store.group_commit import T, Work
 from gateway.store.notices import (
@@ -22,7 +22,6 @@ from gateway.store.notices import (
     NoticeOutcome,
     Pulse,
     Standing,
-    What,
 )
 from gateway.store.sqlite_alerts import (
     ack_alerts,
