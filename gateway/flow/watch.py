@@ -3,7 +3,7 @@
 Conditions are compared with those that stand in the journal, so a start goes on where the process
 before ended, and of several gateways on one journal each sees the same. What only this process can
 see (whether its calls are answered) it ends only where it has seen that it is over. Nothing here
-is on an order's way, and no look walks the journal: it is asked along small indexes, twice a
+is on an order's way, and no look walks the journal: it is asked along small indexes, once a
 minute. Saldo is written down here, too, from what orders left in memory.
 """
 
@@ -29,7 +29,7 @@ from gateway.store import LongOpen, Pulse, Standing, Store
 
 log = get_logger(__name__)
 
-EVERY_S = 30.0
+EVERY_S = 60.0
 BACKUP = "backup.last"
 """What a backup leaves in the journal's meta: `{"at": ms, "path": …, "bytes": n}`."""
 
