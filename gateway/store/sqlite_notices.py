@@ -33,7 +33,7 @@ from gateway.store.sqlite_alerts import (
 )
 from gateway.store.sqlite_lists import ALERT_COLUMNS, alert_from, newest_alerts
 
-_PART = 5_000  # open orders that one turn of the reader looks at; a few milliseconds
+_PART = 1_000  # open orders that one turn of the reader looks at; some 4 ms
 _DUE = "SELECT 1 FROM notices WHERE next_at <= ? LIMIT 1"
 _CLAIM = (
     "UPDATE notices SET next_at = ?, attempts = attempts + 1 WHERE id IN"
@@ -49,7 +49,7 @@ _NOTE = (
     " WHERE id = ? AND attempts = ? AND next_at IS NOT NULL"
 )
 _OPEN = (
-    "SELECT due_at, id, placed_at, reseller || '-' || trx_id FROM orders INDEXED BY orders_due"
+    "SELECT due_at, id, placed_at, reseller, trx_id FROM orders INDEXED BY orders_due"
     " WHERE due_at IS NOT NULL AND (final_at IS NULL OR ask_since IS NOT NULL)"
     " AND (due_at, id) > (?, ?) AND final_at IS NULL ORDER BY due_at, id LIMIT ?"
 )
@@ -187,11 +187,11 @@ def _with(found: LongOpen, rows: Sequence[Any], before: int) -> LongOpen:
     """Count another part of the open orders."""
     if not rows:
         return found
-    _, _, placed_at, name = min(rows, key=lambda row: row[2])
-    if found.placed_at is not None and found.placed_at <= placed_at:
-        placed_at, name = found.placed_at, found.oldest
     count = found.count + sum(row[2] < before for row in rows)
-    return LongOpen(count=count, oldest=name, placed_at=placed_at)
+    _, _, placed_at, reseller, trx_id = min(rows, key=lambda row: row[2])
+    if found.placed_at is not None and found.placed_at <= placed_at:
+        return LongOpen(count=count, oldest=found.oldest, placed_at=found.placed_at)
+    return LongOpen(count=count, oldest=f"{reseller}-{trx_id}", placed_at=placed_at)
 
 
 def _pulse(connection: sqlite3.Connection) -> Pulse:
