@@ -32,12 +32,13 @@ from gateway.flow.price import PriceGuard
 from gateway.flow.recheck import Recheck
 from gateway.flow.relay import Relay
 from gateway.flow.resellers import Resellers
+from gateway.flow.safekeeping import Safekeeping
 from gateway.flow.sealing import Sealing
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Manner, Submission
 from gateway.flow.timekeeper import Timekeeper
 from gateway.log import get_logger
-from gateway.store.open import one_name
+from gateway.store.open import keeper_of, one_name
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
 from gateway.web.door import Door, Limits
@@ -150,6 +151,8 @@ class Gateway:
             clock,
             self.relay.bell.ring,
         )
+        self.safekeeping = Safekeeping(store, keeper_of(store), clock)
+        self.desk.take_on(self.safekeeping.commands)
         self.timekeeper = Timekeeper(
             store,
             self.settlement,
@@ -310,6 +313,7 @@ class Gateway:
 
     async def _close(self) -> None:
         await self._close_desk()
+        await self.safekeeping.finish(_LAST_WORDS_S)
         closing: list[Callable[[], Awaitable[None]]] = [self.public.close, self.admin.close]
         closing += [self._upstream.close, self._panels.close, self.store.close]
         for close in closing:

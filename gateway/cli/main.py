@@ -24,6 +24,8 @@ _COMMANDS: Final = {
     "alert": ("alert:alert", "List what an operator must know, and take note of it."),
     "delivery": ("delivery:delivery", "List deliveries, send one again."),
     "archive": ("archive:archive", "Move the timelines of old orders out of the journal."),
+    "backup": ("backup:backup", "Keep a copy of the journal."),
+    "restore": ("backup:restore", "Bring the journal back from a copy."),
     "secrets": ("secrets:secrets", "Rotate the key file, and seal everything anew."),
     "bench": ("bench:bench", "Measure this gateway beside a bare proxy."),
 }

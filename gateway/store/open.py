@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from gateway.store import JournalUnusable, Store
+from gateway.store.keeping import BroughtBack, CheckSeals, Keeper, Progress, Wanted
 from gateway.store.lock import read_lock
-from gateway.store.sqlite import open_sqlite, peek
+from gateway.store.sqlite import SqliteStore, open_sqlite, peek
+from gateway.store.sqlite_restore import restore
 
 
 async def open_store(path: Path | None) -> Store:
@@ -36,6 +38,18 @@ def peek_meta(path: Path, key: str) -> bytes | None:
     if not path.is_file():
         return None
     return peek(one_name(path), key)
+
+
+def keeper_of(store: Store) -> Keeper | None:
+    """Return what makes backups of a journal; None where its database has tools of its own."""
+    return store if isinstance(store, SqliteStore) else None
+
+
+def restore_journal(
+    path: Path, wanted: Wanted, check_seals: CheckSeals, progress: Progress
+) -> BroughtBack:
+    """Put a backup in the place of a SQLite journal; raises what `sqlite_restore.restore` does."""
+    return restore(one_name(path), wanted, check_seals, progress)
 
 
 def one_name(path: Path) -> Path:
