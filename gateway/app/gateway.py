@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
 
 from gateway.app.bounds import (
     ADMIN_CONNECTIONS,
@@ -32,6 +33,7 @@ from gateway.flow.price import PriceGuard
 from gateway.flow.recheck import Recheck
 from gateway.flow.relay import Relay
 from gateway.flow.resellers import Resellers
+from gateway.flow.restoring import Restoring
 from gateway.flow.safekeeping import Safekeeping
 from gateway.flow.sealing import Sealing
 from gateway.flow.settlement import Settlement
@@ -124,6 +126,7 @@ class Gateway:
         )
         self.settlement.listen(recheck=self.recheck.bell.ring, relay=self.relay.wake)
         self._build_catalog(settings, clock)
+        self.restoring = Restoring(store, self.recheck, self.settlement, self.directory, clock)
         self.intake = Intake(
             store,
             self.settlement,
@@ -132,6 +135,7 @@ class Gateway:
             clock,
             bounds=bounds_of(settings),
             price_guard=self.price_guard,
+            restoring=self.restoring,
         )
         self._build_around(settings, journal, clock)
 
@@ -140,6 +144,7 @@ class Gateway:
         store, vault = journal.store, journal.vault
         self.inbox = Inbox(store, self.settlement, self.submission, self.directory, clock)
         self.inbox.listen(self.recheck.take_news)
+        self.inbox.adopt = self.restoring.adopt_called_back
         self.account = Account(
             store, self._upstream, self.directory, settings.server.reply_timeout_s
         )
@@ -180,7 +185,7 @@ class Gateway:
     def _build_web(self, settings: Settings, journal: Journal) -> None:
         store, server, admin = journal.store, settings.server, settings.admin
         self.gate = Gate(self.directory, server.trusted_proxies)
-        health = Health(store, self.gate, self.settlement)
+        health = Health(store, self.gate, self.settlement, self.restoring)
         text = TextDialect(
             self.gate,
             self.intake,
@@ -223,6 +228,7 @@ class Gateway:
         """
         await self.directory.load()
         await self.timekeeper.begin()
+        await self.restoring.begin()
         interrupted = await self.store.interrupt_sends(self._clock())
         self.settlement.open_orders = await self.store.count_open()
         if self.control is not None:
@@ -230,14 +236,13 @@ class Gateway:
             self.store.announce({"control": str(self.control.path)})
         await self.admin.start()
         await self.public.start()
-        for worker in (
-            self.timekeeper,
-            self.recheck,
-            self.relay,
-            self.inbox,
-            self.housekeeper,
-        ):
+        for worker in (self.timekeeper, self.restoring, self.inbox, self.housekeeper):
             self._workers.append(asyncio.create_task(worker.run()))
+        for work in (
+            _run_when(self.restoring.sells, self.recheck.run),
+            _run_when(self.restoring.tells, self.relay.run),
+        ):
+            self._workers.append(asyncio.create_task(work))
         log.info(
             "gateway.started",
             listen=url_of(self.public),
@@ -345,3 +350,9 @@ class Gateway:
             self.store.announce({})
         with contextlib.suppress(OSError):
             await self.control.close()
+
+
+async def _run_when(ready: asyncio.Event, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a worker once it may: after a restore others ask first."""
+    await ready.wait()
+    await run()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXIT_USAGE: Final = 2
 _LOOK_EVERY_S: Final = 0.2
 
-_BACKUP: Final = """Keep a copy of the journal in DEST, while the gateway runs or while it does not.
+_BACKUP: Final = """Keep a copy of the journal in DEST, while the gateway runs or does not.
 
 DEST is a folder, in which the copy gets a name with its time in UTC, or a file; a name that ends
 in .gz is packed, any other is a plain SQLite file. The copy is verified and durable before it has
