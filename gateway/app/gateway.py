@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from gateway.app.bounds import (
@@ -57,7 +59,11 @@ log = get_logger(__name__)
 
 _COMMAND_S = 5.0  # a command that has the journal open is done by then
 _AT_REST_S = 2.5  # for what a command asks the upstream: `serve` waits for it, see above
+# Who was let in a moment before another process takes the socket over is answered, not sent away.
+_RELIEF_S = 0.2
 _LAST_WORDS_S = 2.0  # for look-ups and deliveries under way when the gateway goes down
+
+NO_SOCKETS: Mapping[str, socket.socket] = MappingProxyType({})
 
 
 class Gateway:
@@ -79,6 +85,7 @@ class Gateway:
         self._build_flow(settings, journal, clock)
         self._build_web(settings, journal)
         self._workers: list[asyncio.Task[None]] = []
+        self._is_relieved = False
 
     @classmethod
     async def open(cls, settings: Settings, clock: SteadyClock | None = None) -> "Gateway":
@@ -218,8 +225,11 @@ class Gateway:
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, one_name(path))
 
-    async def start(self) -> None:
+    async def start(self, inherited: Mapping[str, socket.socket] = NO_SOCKETS) -> None:
         """Take up what the journal holds, listen, and work.
+
+        Args:
+            inherited: sockets that listen already, for `public` and `admin`.
 
         Raises:
             OSError: an address can not be listened on.
@@ -234,8 +244,9 @@ class Gateway:
         if self.control is not None:
             await self.control.start()
             self.store.announce({"control": str(self.control.path)})
-        await self.admin.start()
-        await self.public.start()
+        self._is_relieved = "public" in inherited
+        await self.admin.start(inherited.get("admin"))
+        await self.public.start(inherited.get("public"))
         for worker in (self.timekeeper, self.restoring, self.inbox, self.housekeeper):
             self._workers.append(asyncio.create_task(worker.run()))
         for work in (
@@ -297,6 +308,12 @@ class Gateway:
             needs_restart=sorted(changed - LIVE),
         )
 
+    async def pulse(self) -> None:
+        """Return when what writes the journal has done what was asked of it before."""
+        keeper = keeper_of(self.store)
+        if keeper is not None:
+            await keeper.pulse()
+
     async def failed(self) -> None:
         """Return never, unless a worker ends by a mistake of ours; raises that."""
         done, _ = await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
@@ -308,10 +325,12 @@ class Gateway:
 
         Done within `server.reply_timeout_s` + 5 s (contract §12).
         """
+        self.public.stop_accepting()
+        if self._is_relieved:
+            await asyncio.sleep(_RELIEF_S)
         self.gate.draining = True
         self.settlement.begin_no_send()
         log.info("gateway.draining")
-        self.public.stop_accepting()
         await self._finish_work()
         await self._close()
         log.info("gateway.stopped")

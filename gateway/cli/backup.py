@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from gateway.cli.desk import Do, converse, show
+from gateway.cli.desk import Do, ask, converse, is_running, show
 from gateway.cli.options import EXIT_CONFIGURATION, config_option, fail, json_option
 from gateway.cli.options import settings_or_exit as settings_of
 
@@ -45,11 +45,32 @@ file elsewhere. An archive (`archive`) is a file of its own, too.
 @config_option
 def backup(dest: Path, keep: int | None, config: Path | None, *, as_json: bool) -> None:
     """Keep a copy of the journal in DEST."""
-    _refuse_other_databases(settings_of(config), "pg_dump, or archiving its log, backs it up")
+    settings = settings_of(config)
+    _refuse_other_databases(settings, "pg_dump, or archiving its log, backs it up")
     # The gateway that does it may have another folder than this shell.
     wanted = {"to": str(dest.absolute()), "keep": keep}
-    made = converse(config, lambda do: _back_up(do, wanted))
+    if is_running(settings):
+        made = converse(config, lambda do: _back_up(do, wanted))
+    else:
+        made = _back_up_at_rest(settings, config, dest.absolute(), keep)
     show(made, as_json=as_json, table=_kept)
+
+
+def _back_up_at_rest(
+    settings: "Settings", config: Path | None, to: Path, keep: int | None
+) -> dict[str, Any]:
+    """Make a backup in this process, which only reads: a gateway may start meanwhile."""
+    from gateway.app.keeping import back_up
+    from gateway.domain.errors import NotDone
+    from gateway.flow.safekeeping import shown_backup
+
+    try:
+        with progress_bar("backup") as tell:
+            at, kept = back_up(settings, to, keep, tell)
+    except NotDone as error:
+        fail(str(error))
+    ask(config, "backup.note", at=at, path=str(kept.path), size=kept.size)
+    return shown_backup(kept, at)
 
 
 async def _back_up(do: Do, wanted: dict[str, Any]) -> Any:
@@ -113,7 +134,7 @@ def restore(
 
 
 def _restore(settings: "Settings", src: Path, *, force: bool) -> dict[str, Any]:
-    from gateway.app.restore import bring_back
+    from gateway.app.keeping import bring_back
     from gateway.domain.errors import NotDone
     from gateway.store import JournalInUse
 
@@ -150,7 +171,7 @@ _NEXT: Final = (
 
 
 def _mark(settings: "Settings") -> dict[str, Any]:
-    from gateway.app.restore import mark
+    from gateway.app.keeping import mark
     from gateway.domain.errors import JournalUnavailable, NotDone
     from gateway.store import JournalInUse, JournalUnusable
     from gateway.vault import VaultError

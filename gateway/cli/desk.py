@@ -52,6 +52,13 @@ def converse(config: Path | None, work: Callable[[Do], Awaitable[Any]]) -> Any:
         fail(str(error), EXIT_CONFIGURATION)
 
 
+def is_running(settings: "Settings") -> bool:
+    """Whether a gateway runs on the journal of a configuration, and does commands."""
+    from gateway.store.open import running_gateway
+
+    return "control" in running_gateway(settings.sqlite_path())
+
+
 async def _converse(settings: "Settings", work: Callable[[Do], Awaitable[Any]]) -> Any:
     """Do it here where the journal is free, else in the process that holds it."""
     from gateway.store import JournalInUse

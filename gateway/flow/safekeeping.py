@@ -46,6 +46,7 @@ class Safekeeping:
         self.commands: dict[str, Callable[..., Any]] = {
             "backup.begin": self.begin,
             "backup.state": self.state,
+            "backup.note": self.note,
             "backup.last": self.last,
         }
 
@@ -83,6 +84,17 @@ class Safekeeping:
         doing, done, size = self._reached
         return {"doing": doing, "done": done, "of": size}
 
+    async def note(self, at: int, path: str, size: int) -> None:
+        """Write down that a backup was made, which may have been elsewhere.
+
+        Args:
+            at: Unix milliseconds.
+            path: where it is.
+            size: bytes.
+        """
+        about = {"at": at, "path": path, "bytes": size}
+        await self._store.set_meta(LAST, json.dumps(about).encode())
+
     async def last(self) -> dict[str, Any] | None:
         """Return what the last backup was, or None where none was ever made."""
         said = await self._store.meta(LAST)
@@ -94,10 +106,9 @@ class Safekeeping:
         except NotDone as error:
             log.info("backup.failed", reason=str(error))
             raise
-        about = {"at": target.at, "path": str(kept.path), "bytes": kept.size}
-        await self._store.set_meta(LAST, json.dumps(about).encode())
-        log.info("backup.made", **about)
-        return _shown(kept, target.at)
+        await self.note(at=target.at, path=str(kept.path), size=kept.size)
+        log.info("backup.made", path=str(kept.path), bytes=kept.size)
+        return shown_backup(kept, target.at)
 
     def _reach(self, doing: str, done: int, size: int) -> None:
         self._reached = (doing, done, size)
@@ -107,7 +118,7 @@ class Safekeeping:
         await self._tasks.finish(within_s)
 
 
-def _shown(kept: Kept, at: int) -> dict[str, Any]:
+def shown_backup(kept: Kept, at: int) -> dict[str, Any]:
     """Return what a backup is as plain data, ready for JSON."""
     facts = kept.facts
     return {

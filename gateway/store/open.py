@@ -3,9 +3,18 @@
 from pathlib import Path
 
 from gateway.store import JournalUnusable, Store
-from gateway.store.keeping import BroughtBack, CheckSeals, Keeper, Progress, Wanted
+from gateway.store.keeping import (
+    BroughtBack,
+    CheckSeals,
+    Keeper,
+    Kept,
+    Progress,
+    Target,
+    Wanted,
+)
 from gateway.store.lock import read_lock
 from gateway.store.sqlite import SqliteStore, open_sqlite, peek
+from gateway.store.sqlite_backup import back_up
 from gateway.store.sqlite_restore import restore
 
 
@@ -43,6 +52,15 @@ def peek_meta(path: Path, key: str) -> bytes | None:
 def keeper_of(store: Store) -> Keeper | None:
     """Return what makes backups of a journal; None where its database has tools of its own."""
     return store if isinstance(store, SqliteStore) else None
+
+
+def back_up_journal(path: Path, target: Target, progress: Progress) -> Kept:
+    """Make a backup of a SQLite journal by reading it alone, whoever holds it.
+
+    Raises:
+        NotDone: there is none; says why.
+    """
+    return back_up(one_name(path), target, progress)
 
 
 def restore_journal(

@@ -10,10 +10,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections import namedtuple
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from msgspec.structs import replace
@@ -31,7 +31,14 @@ from tests.store.journals import open_journal, order, sold
 
 AT = 1_795_000_000_123
 ROOT = Path(__file__).parent.parent.parent
-Usage = namedtuple("Usage", "total used free")
+
+
+class Usage(NamedTuple):
+    """As `shutil.disk_usage` gives it."""
+
+    total: int
+    used: int
+    free: int
 
 
 def quiet(*_: object) -> None:
@@ -42,8 +49,16 @@ def any_key(root: bytes | None, seals: Seals) -> None:
     """Take every seal for one that opens."""
 
 
-async def journal_with(folder: Path, orders: int) -> Path:
+def found(folder: Path, pattern: str) -> list[Path]:
+    return list(folder.glob(pattern))
+
+
+def journal_with(folder: Path, orders: int) -> Path:
     """Return a journal of so many open orders that nobody holds."""
+    return asyncio.run(made(folder, orders))
+
+
+async def made(folder: Path, orders: int) -> Path:
     path = folder / "gateway.db"
     store = await opened(path)
     await fill(store, orders)
@@ -72,8 +87,8 @@ def bring(source: Path, journal: Path, *, force: bool = False) -> None:
     restore(journal, Wanted(source, AT, force), any_key, quiet)
 
 
-async def test_a_backup_has_a_name_with_its_time_and_holds_everything(tmp_path: Path) -> None:
-    journal = await journal_with(tmp_path, 5)
+def test_a_backup_has_a_name_with_its_time_and_holds_everything(tmp_path: Path) -> None:
+    journal = journal_with(tmp_path, 5)
     folder = tmp_path / "copies"
     folder.mkdir()
     told: list[str] = []
@@ -88,7 +103,7 @@ async def test_a_backup_has_a_name_with_its_time_and_holds_everything(tmp_path: 
 
 
 async def test_what_is_restored_says_so_and_everything_open_is_due(tmp_path: Path) -> None:
-    journal = await journal_with(tmp_path, 2)
+    journal = await made(tmp_path, 2)
     kept = back_up(journal, Target(to=tmp_path / "b.db.gz", at=AT), quiet)
     bring(kept.path, journal, force=True)
     store = await open_sqlite(journal)
@@ -158,10 +173,8 @@ def page_lost(path: Path) -> None:
     [truncated, flipped, no_journal, empty, words, newer, page_lost],
     ids=lambda damage: str(damage.__name__),
 )
-async def test_a_damaged_backup_replaces_nothing(
-    tmp_path: Path, damage: Callable[[Path], None]
-) -> None:
-    journal = await journal_with(tmp_path, 3)
+def test_a_damaged_backup_replaces_nothing(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    journal = journal_with(tmp_path, 3)
     kept = back_up(journal, Target(to=tmp_path / "b.db.gz", at=AT), quiet)
     damage(kept.path)
     before = journal.read_bytes()
@@ -172,8 +185,8 @@ async def test_a_damaged_backup_replaces_nothing(
     assert not list(tmp_path.glob("*.before*"))
 
 
-async def test_a_backup_writes_over_nothing_that_is_no_backup(tmp_path: Path) -> None:
-    journal = await journal_with(tmp_path, 1)
+def test_a_backup_writes_over_nothing_that_is_no_backup(tmp_path: Path) -> None:
+    journal = journal_with(tmp_path, 1)
     archive = tmp_path / "archive.db"
     no_journal_of_ours = tmp_path / "notes.txt"
     no_journal_of_ours.write_text("saldo")
@@ -194,10 +207,10 @@ async def test_a_backup_writes_over_nothing_that_is_no_backup(tmp_path: Path) ->
         back_up(journal, Target(to=mine, at=AT, keep=2), quiet)
 
 
-async def test_a_disk_that_is_full_leaves_no_half_backup(
+def test_a_disk_that_is_full_leaves_no_half_backup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal = await journal_with(tmp_path, 3)
+    journal = journal_with(tmp_path, 3)
     folder = tmp_path / "copies"
     folder.mkdir()
     with monkeypatch.context() as patch:
@@ -214,14 +227,15 @@ async def test_a_disk_that_is_full_leaves_no_half_backup(
     assert list(folder.iterdir()) == []
 
 
-async def test_a_full_disk_under_sqlite_itself(tmp_path: Path) -> None:
+def test_a_full_disk_under_sqlite_itself(tmp_path: Path) -> None:
     """A limit of the file's size is to a process what a full disk is."""
-    journal = await journal_with(tmp_path, 200)
+    journal = journal_with(tmp_path, 200)
     folder = tmp_path / "copies"
     folder.mkdir()
     script = (
         "import resource, signal, sys; from pathlib import Path;"
-        "from gateway.store.keeping import Target; from gateway.store.sqlite_backup import back_up;"
+        "from gateway.store.keeping import Target;"
+        "from gateway.store.sqlite_backup import back_up;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
         "back_up(Path(sys.argv[1]), Target(to=Path(sys.argv[2]), at=1), print)"
@@ -273,8 +287,8 @@ def killed_at(stop_at: str, what: str, journal: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("stop_at", ["copy", "pack"])
-async def test_killed_while_it_backs_up(tmp_path: Path, stop_at: str) -> None:
-    journal = await journal_with(tmp_path, 2_000)
+def test_killed_while_it_backs_up(tmp_path: Path, stop_at: str) -> None:
+    journal = journal_with(tmp_path, 2_000)
     folder = tmp_path / "copies"
     folder.mkdir()
     killed_at(stop_at, "backup", journal, folder)
@@ -288,7 +302,7 @@ async def test_killed_while_it_backs_up(tmp_path: Path, stop_at: str) -> None:
 
 @pytest.mark.parametrize("stop_at", ["unpack", "seals"])
 async def test_killed_while_it_restores(tmp_path: Path, stop_at: str) -> None:
-    journal = await journal_with(tmp_path, 200)
+    journal = await made(tmp_path, 200)
     kept = back_up(journal, Target(to=tmp_path / "b.db.gz", at=AT), quiet)
     store = await open_sqlite(journal)
     await fill(store, 7, first=200)
@@ -297,27 +311,27 @@ async def test_killed_while_it_restores(tmp_path: Path, stop_at: str) -> None:
     assert count(journal) == 207, "the journal of before is whole"
     bring(kept.path, journal, force=True)
     assert count(journal) == 200
-    assert not list(tmp_path.glob("*.restoring*"))
+    assert not found(tmp_path, "*.restoring*")
 
 
 async def test_a_log_of_before_never_meets_the_journal_that_is_brought_back(
     tmp_path: Path,
 ) -> None:
     """What died without closing leaves a log; with another journal it would be its damage."""
-    journal = await journal_with(tmp_path, 3)
+    journal = await made(tmp_path, 3)
     kept = back_up(journal, Target(to=tmp_path / "b.db.gz", at=AT), quiet)
     folder = tmp_path / "died"
     folder.mkdir()
     store = await open_sqlite(journal)
     await fill(store, 50, first=3)
-    for path in tmp_path.glob("gateway.db*"):  # as it stands on the disk at this moment
+    for path in found(tmp_path, "gateway.db*"):  # as it stands on the disk at this moment
         shutil.copy(path, folder)
     await store.close()
     died = folder / "gateway.db"
     assert (folder / "gateway.db-wal").stat().st_size > 0
     bring(kept.path, died, force=True)
     assert verify(died, thoroughly=True).orders == 3
-    (old,) = folder.glob("gateway.db.before-*Z")
+    (old,) = found(folder, "gateway.db.before-*Z")
     assert count(old) == 53, "not one order of the journal of before is lost with its log"
 
 
@@ -338,16 +352,15 @@ async def test_orders_go_on_while_a_backup_is_made(
     record_property("commit_p50_ms_alone", alone[len(alone) // 2])
     record_property("commit_p50_ms_beside", beside[len(beside) // 2])
     record_property("commit_max_ms_beside", beside[-1])
-    print(len(beside), alone[len(alone) // 2], alone[-1], beside[len(beside) // 2], beside[-1])
     assert kept.facts.orders >= 20_000
     assert len(beside) > 20, "orders were placed all the while"
     assert beside[len(beside) // 2] < 100
     assert beside[-1] < 2_000
 
 
-async def commits(store: SqliteStore, until: "asyncio.Future[object]", first: int) -> list[float]:
+async def commits(store: SqliteStore, until: "asyncio.Task[Any]", first: int) -> list[float]:
     """Place order after order until then; returns how long each took, milliseconds, sorted."""
-    took = []
+    took: list[float] = []
     while not until.done():
         began = time.perf_counter()
         await store.place(Record(order=order(trx_id=f"T{first + len(took)}")))

@@ -1,4 +1,4 @@
-"""Bring back the journal that a configuration names, with the key file that belongs to it."""
+"""Back up the journal that a configuration names, and bring it back with its key file."""
 
 from pathlib import Path
 
@@ -7,9 +7,30 @@ from gateway.clock import now_ms
 from gateway.config import Settings
 from gateway.domain.errors import NotDone
 from gateway.protocol.shown import when
-from gateway.store.keeping import BroughtBack, Progress, Seals, Wanted
-from gateway.store.open import restore_journal
+from gateway.store.keeping import BroughtBack, Kept, Progress, Seals, Target, Wanted
+from gateway.store.open import back_up_journal, restore_journal
 from gateway.vault import Vault, VaultError
+
+
+def back_up(
+    settings: Settings, to: Path, keep: int | None, progress: Progress
+) -> tuple[int, Kept]:
+    """Make a backup of the SQLite journal by reading it alone; returns when, and what it is.
+
+    Args:
+        settings: where the journal is.
+        to: a folder or a file.
+        keep: so many of the newest of a folder stay; None keeps all.
+        progress: told how far it is.
+
+    Raises:
+        NotDone: there is none; says why.
+    """
+    path = settings.sqlite_path()
+    if path is None or not path.exists():
+        raise NotDone(f"there is no journal {path} yet")
+    at = now_ms()
+    return at, back_up_journal(path, Target(to=to, at=at, keep=keep), progress)
 
 
 def bring_back(
