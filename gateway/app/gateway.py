@@ -33,6 +33,7 @@ from gateway.flow.intake import Intake
 from gateway.flow.orders import Orders
 from gateway.flow.price import PriceGuard
 from gateway.flow.recheck import Recheck
+from gateway.flow.reconciling import Reconciling
 from gateway.flow.relay import Relay
 from gateway.flow.resellers import Resellers
 from gateway.flow.restoring import Restoring
@@ -165,6 +166,7 @@ class Gateway:
         )
         self.safekeeping = Safekeeping(store, keeper_of(store), clock)
         self.desk.take_on(self.safekeeping.commands)
+        self.desk.take_on(Reconciling(store, self.recheck, clock).commands)
         self.timekeeper = Timekeeper(
             store,
             self.settlement,
