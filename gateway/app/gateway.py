@@ -175,7 +175,7 @@ class Gateway:
             furthest_s=furthest_s(settings),
             wake=self._wake,
         )
-        self.housekeeper = Housekeeper(store, clock)
+        self.housekeeper = Housekeeper(store, clock, empties=settings.storage.checkpoints)
 
     def _build_catalog(self, settings: Settings, clock: SteadyClock) -> None:
         self.catalog = Catalog(
@@ -238,6 +238,9 @@ class Gateway:
             VaultError: a sealed key does not open.
             JournalUnavailable: the journal can not be read or written.
         """
+        keeper = keeper_of(self.store)
+        if keeper is not None and not self.settings.storage.checkpoints:
+            await keeper.leave_log()
         await self.directory.load()
         await self.timekeeper.begin()
         await self.restoring.begin()

@@ -135,6 +135,12 @@ class Storage(_Section):
         "lies beside this configuration file.",
         repr=False,
     )
+    checkpoints: Flag = Field(
+        default=True,
+        description="false leaves SQLite's write-ahead log to another program, Litestream, that "
+        "copies it before it brings it into the journal's file; see docs/backup.md. Without such "
+        "a program the log grows without end.",
+    )
 
 
 class Secrets(_Section):

@@ -122,6 +122,10 @@ class Keeper(Protocol):
         """
         ...
 
+    async def leave_log(self) -> None:
+        """Leave the write-ahead log to another program from now on."""
+        ...
+
     async def pulse(self) -> None:
         """Return when the thread that writes has nothing before it that does not end."""
         ...

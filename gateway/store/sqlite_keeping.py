@@ -46,6 +46,11 @@ class SqliteKeeping:
         """Make a backup on a thread of its own."""
         return await asyncio.to_thread(partial(back_up, self.path, target, progress))
 
+    async def leave_log(self) -> None:
+        """Bring nothing of the log into the journal's file by ourselves."""
+        sql = "PRAGMA wal_autocheckpoint = 0"
+        await self._writing_thread.run(lambda connection: connection.execute(sql).fetchall())
+
     async def pulse(self) -> None:
         """Return when the writing thread has come to this."""
         await self._writing_thread.run(lambda _: None)
