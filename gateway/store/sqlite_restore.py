@@ -36,7 +36,7 @@ from gateway.store.sqlite_backup import sync_file, sync_folder, unpack, verify
 
 _BESIDE: Final = (".restoring", ".restoring-wal", ".restoring-shm", ".restoring-journal")
 _ROOM_BYTES: Final = 16 * 1024 * 1024
-_PACKED: Final = 8  # a packed journal becomes at most so many times as large, mostly 6
+_PACKED: Final = 8  # a packed journal becomes at most so many times as large, mostly 4 or 5
 
 
 def restore(
