@@ -326,14 +326,15 @@ class Intake:
 
         Raises:
             JournalUnavailable: nothing is sold yet.
-            Refused: it can not be told, and could not be sold either; or another purchase has
-                this trx_id.
+            Refused: it can not be told, and may have to be refused, for a fault or its price;
+                or another purchase has this trx_id.
         """
         if await self._store.order_by_trx_id(reseller.code, wish.trx_id) is not None:
             return None
         order = self._order(reseller, wish)
         doubt = await self._restoring.doubt(order, self.bounds.reply_timeout_s / 2)
-        if doubt is not None and doubt.evidence is None and wish.fault is not None:
+        may_fail = wish.fault is not None or lowest(wish.max_price, reseller.max_price) is not None
+        if doubt is not None and doubt.evidence is None and may_fail:
             raise Refused(Code.BUSY)
         return doubt
 

@@ -41,8 +41,8 @@ _CHUNK_BYTES: Final = 1024 * 1024
 # The copy and the packed copy stand on the disk at one time; what is packed is less than half.
 _ROOM: Final = 1.5
 _ROOM_BYTES: Final = 16 * 1024 * 1024  # left for the journal itself while it goes on
-# So often the copy rests, and so long: orders come between, and their commits took no longer beside
-# it than the noise (median 3 ms on a busy machine); the same journal took 13 s in place of 7.
+# So often the copy rests, and so long: orders come between, and their commits took no longer
+# beside it than the noise (median 3 ms on a busy machine); that journal took 13 s in place of 7.
 _STEPS: Final = 4_000  # of SQLite's own machine, about a millisecond of work
 _REST_S: Final = 0.001
 _SQLITE: Final = b"SQLite format 3\0"

@@ -83,6 +83,9 @@ def _restore(
         facts = verify(fresh, thoroughly=True)
         check_seals(*_sealed(fresh))
         _mark(fresh, wanted.at)
+        owner = (journal if is_there else journal.parent).stat()
+        for path in (fresh, journal.with_name(journal.name + ".lock")):
+            _own_like(path, owner)
         sync_file(fresh)
         old = _set_aside(journal, wanted.at) if is_there else None
         fresh.replace(journal)
@@ -153,7 +156,9 @@ def mark_restored(connection: sqlite3.Connection, at: int) -> Restored:
         " WHERE next_at IS NOT NULL))",
         (at, (taken_at or at) - WATCH_AGAIN_MS),
     )
-    mark = Restored(at=at, taken_at=taken_at, look_until=at + LOOK_MS)
+    # A machine that was just set up may have a clock of years ago.
+    look_until = max(at, taken_at or at) + LOOK_MS
+    mark = Restored(at=at, taken_at=taken_at, look_until=look_until)
     connection.execute(
         "INSERT INTO meta (key, value) VALUES (?, ?)"
         " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -170,9 +175,19 @@ def _set_aside(journal: Path, at: int) -> Path:
     for end in ("-wal", "-shm"):  # what could not be folded in: it must not meet another journal
         with contextlib.suppress(FileNotFoundError):
             journal.with_name(journal.name + end).replace(old.with_name(old.name + end))
-    os.link(journal, old)
+    try:
+        os.link(journal, old)
+    except OSError:  # a file system without second names
+        shutil.copy2(journal, old)
+        sync_file(old)
     sync_folder(journal.parent)
     return old
+
+
+def _own_like(path: Path, about: os.stat_result) -> None:
+    """Give a file to whom another belongs: root may bring a journal back for the service."""
+    if os.geteuid() == 0:
+        os.chown(path, about.st_uid, about.st_gid)
 
 
 def _fold_log(journal: Path) -> None:

@@ -212,6 +212,16 @@ async def test_what_could_not_be_sold_is_not_failed_upon_a_silence(
     assert "FAILED. INVALID_CALLBACK_URL" in await house.order("T1", callback_url="ftp://nobody/")
 
 
+async def test_what_has_a_price_limit_is_not_sold_later_at_any_price(
+    open_house: OpenHouse, upstream: FakeUpstream
+) -> None:
+    house = await restored(open_house, upstream)
+    await sells(house)
+    upstream.look_up = drops
+    assert "ERROR. BUSY" in await house.order("T1", max_price="1000")
+    assert await house.orders() == []
+
+
 async def test_a_new_order_is_an_ordinary_one_once_it_was_not_found(
     open_house: OpenHouse, upstream: FakeUpstream
 ) -> None:

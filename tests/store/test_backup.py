@@ -117,6 +117,45 @@ async def test_what_is_restored_says_so_and_everything_open_is_due(tmp_path: Pat
         await store.close()
 
 
+async def test_a_clock_of_years_ago_does_not_shorten_the_week(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "gateway.db")
+    await store.note_time(AT, furthest=AT)
+    await store.mark_restored(1)
+    said = await store.meta(RESTORED)
+    await store.close()
+    assert said is not None
+    assert f'"look_until":{AT + LOOK_MS}'.encode() in said
+
+
+def test_what_root_brings_back_belongs_to_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_with(tmp_path, 1)
+    kept = back_up(journal, Target(to=tmp_path / "b.db.gz", at=AT), quiet)
+    given: dict[str, tuple[int, int]] = {}
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, *owner: given.update({path.name: owner}))
+    bring(kept.path, journal, force=True)
+    about = journal.stat()
+    owner = (about.st_uid, about.st_gid)
+    assert given == {"gateway.db.restoring": owner, "gateway.db.lock": owner}
+
+
+def test_a_file_system_without_second_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_with(tmp_path, 3)
+    kept = back_up(journal, Target(to=tmp_path / "b.db.gz", at=AT), quiet)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    bring(kept.path, journal, force=True)
+    (old,) = tmp_path.glob("gateway.db.before-*Z")
+    assert count(old) == 3
+
+
 async def test_what_was_final_within_a_day_is_looked_up_once_more(tmp_path: Path) -> None:
     store = await opened(tmp_path / "gateway.db")
     for trx_id, final_at in (("T1", AT), ("T2", AT - 2 * 86_400_000)):
