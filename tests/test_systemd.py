@@ -1,4 +1,4 @@
-"""The unit that is shipped: it names our real command, and systemd knows every word of it."""
+"""The units that are shipped: they name our real commands, and systemd knows every word."""
 
 import re
 import shlex
@@ -10,14 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.keys import Server
+from gateway.web.listener import BACKLOG
+
 ROOT = Path(__file__).parent.parent
 UNIT = ROOT / "systemd" / "otomax-gateway.service"
+UNITS = sorted((ROOT / "systemd").iterdir())
+HARDENED = [path for path in UNITS if path.suffix == ".service"]
 
 # Every key that the unit may use, by section: none is obsolete, all are known since systemd 247
 # (Debian 11), from systemd.unit(5), .service(5), .exec(5), .kill(5) of that version.
 KNOWN = {
     "Unit": {"Description", "Wants", "After", "StartLimitIntervalSec"},
     "Service": {
+        *("NotifyAccess", "WatchdogSec", "TimeoutStartSec", "Nice", "IOSchedulingClass"),
+        *("PrivateNetwork", "DevicePolicy"),
         *("Type", "ExecReload", "ExecStart", "Restart", "RestartSec", "RestartPreventExitStatus"),
         *("TimeoutStopSec", "KillSignal", "User", "Group", "WorkingDirectory", "UMask"),
         *("ConfigurationDirectory", "ConfigurationDirectoryMode"),
@@ -30,6 +37,8 @@ KNOWN = {
         *("RestrictAddressFamilies", "SystemCallArchitectures", "SystemCallFilter"),
         "SystemCallErrorNumber",
     },
+    "Socket": {"ListenStream", "FileDescriptorName", "Backlog", "Accept"},
+    "Timer": {"OnCalendar", "RandomizedDelaySec", "Persistent"},
     "Install": {"WantedBy"},
 }
 # These are lists: systemd adds a second line to the first.
@@ -67,14 +76,13 @@ def service(unit: Unit) -> dict[str, str]:
     return {key: values[-1] for key, values in unit["Service"].items()}
 
 
-def test_only_known_sections_and_keys(unit: Unit) -> None:
-    assert {name: set(keys) - KNOWN[name] for name, keys in unit.items()} == {
-        name: set() for name in KNOWN
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_only_known_sections_and_keys(path: Path) -> None:
+    parsed = parse(path.read_text(encoding="utf-8"))
+    assert {name: set(keys) - KNOWN[name] for name, keys in parsed.items()} == {
+        name: set() for name in parsed
     }
-
-
-def test_no_key_stands_twice_by_mistake(unit: Unit) -> None:
-    twice = {key for keys in unit.values() for key, values in keys.items() if len(values) > 1}
+    twice = {key for keys in parsed.values() for key, values in keys.items() if len(values) > 1}
     assert twice <= MAY_REPEAT
 
 
@@ -85,9 +93,11 @@ def test_the_program_is_the_one_that_is_installed(service: dict[str, str]) -> No
     assert program.name in scripts["scripts"]
 
 
-def test_the_command_exists_with_this_option(service: dict[str, str]) -> None:
-    _, *words = shlex.split(service["ExecStart"])
-    assert words == ["serve", "--config", "/etc/otomax-gateway/config.toml"]
+@pytest.mark.parametrize("path", HARDENED, ids=lambda path: path.name)
+def test_the_command_exists_with_this_option(path: Path) -> None:
+    service = parse(path.read_text(encoding="utf-8"))["Service"]
+    _, *words = shlex.split(service["ExecStart"][-1])
+    assert words[-2:] == ["--config", "/etc/otomax-gateway/config.toml"]
     asked = subprocess.run(
         [sys.executable, "-m", "gateway", *words, "--help"],
         cwd=ROOT,
@@ -97,8 +107,9 @@ def test_the_command_exists_with_this_option(service: dict[str, str]) -> None:
         check=False,
     )
     assert asked.returncode == 0, asked.stderr
-    assert "serve" in asked.stdout
-    assert "--config" in asked.stdout
+    assert words[0] in asked.stdout
+    for option in (word for word in words if word.startswith("--")):
+        assert option in asked.stdout
 
 
 def test_the_folders_are_the_ones_that_are_named(service: dict[str, str]) -> None:
@@ -136,6 +147,60 @@ def test_the_network_is_there_first(unit: Unit) -> None:
     assert unit["Unit"]["Wants"] == ["network-online.target"]
     assert "network-online.target" in unit["Unit"]["After"]
     assert unit["Install"]["WantedBy"] == ["multi-user.target"]
+
+
+def test_it_says_itself_when_it_is_ready_and_is_watched(service: dict[str, str]) -> None:
+    assert service["Type"] == "notify"
+    assert int(service["WatchdogSec"]) > int(service["TimeoutStopSec"])
+
+
+def test_the_socket_has_the_name_and_the_address_that_the_gateway_knows() -> None:
+    socket = parse(UNIT.with_suffix(".socket").read_text(encoding="utf-8"))["Socket"]
+    assert socket["FileDescriptorName"] == ["public"]
+    assert socket["ListenStream"] == [Server.model_fields["listen"].default]
+    assert socket["Backlog"] == [str(BACKLOG)]
+    assert socket["Accept"] == ["no"]
+
+
+def test_the_timer_starts_a_backup_into_a_folder_of_the_service() -> None:
+    timer = UNIT.with_name("otomax-gateway-backup.timer")
+    service = parse(timer.with_suffix(".service").read_text(encoding="utf-8"))["Service"]
+    assert parse(timer.read_text(encoding="utf-8"))["Timer"]["OnCalendar"] == ["hourly"]
+    words = shlex.split(service["ExecStart"][0])
+    assert words[1:3] == ["backup", "/var/lib/otomax-gateway/backups"]
+    assert "otomax-gateway/backups" in service["StateDirectory"][0].split()
+    assert service["UMask"] == ["0077"]
+
+
+# What systemd-analyze looks at most; where it is not installed, these at least must stand.
+NEEDED = {
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateDevices": "yes",
+    "RestrictNamespaces": "yes",
+    "SystemCallArchitectures": "native",
+}
+
+
+@pytest.mark.parametrize("path", HARDENED, ids=lambda path: path.name)
+def test_it_is_exposed_to_little(path: Path) -> None:
+    service = parse(path.read_text(encoding="utf-8"))["Service"]
+    assert {key: service[key][-1] for key in NEEDED} == NEEDED
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        return
+    said = subprocess.run(
+        [analyze, "security", "--offline=true", "--no-pager", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said.stdout)
+    assert level is not None, said
+    assert float(level[1]) <= 2.0
 
 
 def complaints(text: str, folder: Path) -> str:

@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from gateway.app import alerts
 from gateway.app.bounds import (
@@ -33,8 +36,11 @@ from gateway.flow.notifier import Notifier
 from gateway.flow.orders import Orders
 from gateway.flow.price import PriceGuard
 from gateway.flow.recheck import Recheck
+from gateway.flow.reconciling import Reconciling
 from gateway.flow.relay import Relay
 from gateway.flow.resellers import Resellers
+from gateway.flow.restoring import Restoring
+from gateway.flow.safekeeping import Safekeeping
 from gateway.flow.sealing import Sealing
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Manner, Submission
@@ -42,7 +48,7 @@ from gateway.flow.timekeeper import Timekeeper
 from gateway.flow.watch import Watch
 from gateway.log import get_logger
 from gateway.store import Store
-from gateway.store.open import one_name
+from gateway.store.open import keeper_of, one_name
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
 from gateway.web.door import Door, Limits
@@ -59,7 +65,11 @@ log = get_logger(__name__)
 
 _COMMAND_S = 5.0  # a command that has the journal open is done by then
 _AT_REST_S = 2.5  # for what a command asks the upstream: `serve` waits for it, see above
+# Who was let in a moment before another process takes the socket over is answered, not sent away.
+_RELIEF_S = 0.2
 _LAST_WORDS_S = 2.0  # for look-ups and deliveries under way when the gateway goes down
+
+NO_SOCKETS: Mapping[str, socket.socket] = MappingProxyType({})
 
 
 class Gateway:
@@ -81,6 +91,7 @@ class Gateway:
         self._build_flow(settings, journal, clock)
         self._build_web(settings, journal)
         self._workers: list[asyncio.Task[None]] = []
+        self._is_relieved = False
 
     @classmethod
     async def open(cls, settings: Settings, clock: SteadyClock | None = None) -> "Gateway":
@@ -128,6 +139,7 @@ class Gateway:
         )
         self.settlement.listen(recheck=self.recheck.bell.ring, relay=self.relay.wake)
         self._build_catalog(settings, clock)
+        self.restoring = Restoring(store, self.recheck, self.settlement, self.directory, clock)
         self.intake = Intake(
             store,
             self.settlement,
@@ -136,6 +148,7 @@ class Gateway:
             clock,
             bounds=bounds_of(settings),
             price_guard=self.price_guard,
+            restoring=self.restoring,
         )
         self._build_around(settings, journal, clock)
 
@@ -144,6 +157,7 @@ class Gateway:
         store, vault = journal.store, journal.vault
         self.inbox = Inbox(store, self.settlement, self.submission, self.directory, clock)
         self.inbox.listen(self.recheck.take_news)
+        self.inbox.adopt = self.restoring.adopt_called_back
         self.account = Account(
             store, self._upstream, self.directory, settings.server.reply_timeout_s
         )
@@ -155,6 +169,9 @@ class Gateway:
             clock,
             self.relay.bell.ring,
         )
+        self.safekeeping = Safekeeping(store, keeper_of(store), clock)
+        self.desk.add(self.safekeeping.commands)
+        self.desk.add(Reconciling(store, self.recheck, clock).commands)
         self.timekeeper = Timekeeper(
             store,
             self.settlement,
@@ -163,7 +180,7 @@ class Gateway:
             furthest_s=furthest_s(settings),
             wake=self._wake,
         )
-        self.housekeeper = Housekeeper(store, clock)
+        self.housekeeper = Housekeeper(store, clock, empties=settings.storage.checkpoints)
         self._build_watch(settings, store, clock)
 
     def _build_watch(self, settings: Settings, store: Store, clock: SteadyClock) -> None:
@@ -198,7 +215,7 @@ class Gateway:
     def _build_web(self, settings: Settings, journal: Journal) -> None:
         store, server, admin = journal.store, settings.server, settings.admin
         self.gate = Gate(self.directory, server.trusted_proxies)
-        health = Health(store, self.gate, self.settlement)
+        health = Health(store, self.gate, self.settlement, self.restoring)
         text = TextDialect(
             self.gate,
             self.intake,
@@ -231,33 +248,45 @@ class Gateway:
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, one_name(path))
 
-    async def start(self) -> None:
+    async def start(self, inherited: Mapping[str, socket.socket] = NO_SOCKETS) -> None:
         """Take up what the journal holds, listen, and work.
+
+        Args:
+            inherited: sockets that listen already, for `public` and `admin`.
 
         Raises:
             OSError: an address can not be listened on.
             VaultError: a sealed key does not open.
             JournalUnavailable: the journal can not be read or written.
         """
+        keeper = keeper_of(self.store)
+        if keeper is not None and not self.settings.storage.checkpoints:
+            await keeper.leave_log()
         await self.directory.load()
         await self.timekeeper.begin()
+        await self.restoring.begin()
         interrupted = await self.store.interrupt_sends(self._clock())
         self.settlement.open_orders = await self.store.count_open()
         if self.control is not None:
             await self.control.start()
             self.store.announce({"control": str(self.control.path)})
-        await self.admin.start()
-        await self.public.start()
+        self._is_relieved = "public" in inherited
+        await self.admin.start(inherited.get("admin"))
+        await self.public.start(inherited.get("public"))
         for worker in (
             self.timekeeper,
-            self.recheck,
-            self.relay,
+            self.restoring,
             self.inbox,
             self.housekeeper,
             self.notifier,
             self.watch,
         ):
             self._workers.append(asyncio.create_task(worker.run()))
+        for work in (
+            _run_when(self.restoring.sells, self.recheck.run),
+            _run_when(self.restoring.tells, self.relay.run),
+        ):
+            self._workers.append(asyncio.create_task(work))
         log.info(
             "gateway.started",
             listen=url_of(self.public),
@@ -314,6 +343,12 @@ class Gateway:
             needs_restart=sorted(changed - LIVE),
         )
 
+    async def pulse(self) -> None:
+        """Return when what writes the journal has done what was asked of it before."""
+        keeper = keeper_of(self.store)
+        if keeper is not None:
+            await keeper.beat()
+
     async def failed(self) -> None:
         """Return never, unless a worker ends by a mistake of ours; raises that."""
         done, _ = await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)
@@ -325,16 +360,19 @@ class Gateway:
 
         Done within `server.reply_timeout_s` + 5 s (contract §12).
         """
+        self.public.stop_accepting()
+        if self._is_relieved:
+            await asyncio.sleep(_RELIEF_S)
         self.gate.draining = True
         self.settlement.begin_no_send()
         log.info("gateway.draining")
-        self.public.stop_accepting()
         await self._finish_work()
         await self._close()
         log.info("gateway.stopped")
 
     async def _close(self) -> None:
         await self._close_desk()
+        await self.safekeeping.finish(_LAST_WORDS_S)
         closing: list[Callable[[], Awaitable[None]]] = [self.public.close, self.admin.close]
         closing += [self._upstream.close, self._panels.close, self._notices.close]
         closing.append(self.store.close)
@@ -367,3 +405,9 @@ class Gateway:
             self.store.announce({})
         with contextlib.suppress(OSError):
             await self.control.close()
+
+
+async def _run_when(ready: asyncio.Event, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a worker once it may: after a restore others ask first."""
+    await ready.wait()
+    await run()

@@ -8,7 +8,8 @@ lock, for it bears any number of writers: there the work is always done here, be
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,20 +26,41 @@ _PAUSE_S: Final = 0.1
 
 def ask(config: Path | None, command: str, **values: Any) -> Any:
     """Do one command at the desk and return its result; ends the process where it is not done."""
+    return converse(config, lambda do: do(command, values))
+
+
+Do = Callable[[str, dict[str, Any]], Awaitable[Any]]
+"""Does a command of the desk, by its name and values."""
+
+
+def converse(config: Path | None, work: Callable[[Do], Awaitable[Any]]) -> Any:
+    """Do several commands in one place and return what comes of them; ends as `ask` does.
+
+    Args:
+        config: what `--config` gave.
+        work: is given what does a command, in the running gateway or here.
+    """
     from gateway.domain.errors import JournalUnavailable, NotDone
     from gateway.store import JournalInUse, JournalUnusable
     from gateway.vault import VaultError
 
     settings = settings_or_exit(config)
     try:
-        return asyncio.run(_ask(settings, command, values))
+        return asyncio.run(_converse(settings, work))
     except (NotDone, JournalUnavailable, JournalInUse) as error:
         fail(str(error))
     except (JournalUnusable, VaultError) as error:
         fail(str(error), EXIT_CONFIGURATION)
 
 
-async def _ask(settings: "Settings", command: str, values: dict[str, Any]) -> object:
+def is_running(settings: "Settings") -> bool:
+    """Whether a gateway runs on the journal of a configuration, and does commands."""
+    from gateway.store.open import running_gateway
+
+    return "control" in running_gateway(settings.journal())
+
+
+async def _converse(settings: "Settings", work: Callable[[Do], Awaitable[Any]]) -> Any:
     """Do it here where the journal is free, else in the process that holds it."""
     from gateway.store import JournalInUse
     from gateway.store.open import running_gateway
@@ -47,21 +69,21 @@ async def _ask(settings: "Settings", command: str, values: dict[str, Any]) -> ob
     give_up_at = time.monotonic() + _WAIT_S
     while True:
         try:
-            return await _ask_here(settings, command, values)
+            return await _here(settings, work)
         except JournalInUse:
             control = running_gateway(settings.journal()).get("control")
             if control is not None:
-                return await call_desk(control, command, values)
+                return await work(partial(call_desk, control))
             if time.monotonic() > give_up_at:
                 raise
         await asyncio.sleep(_PAUSE_S)
 
 
-async def _ask_here(settings: "Settings", command: str, values: dict[str, Any]) -> object:
+async def _here(settings: "Settings", work: Callable[[Do], Awaitable[Any]]) -> Any:
     from gateway.app import Gateway
 
     async with Gateway.at_rest(settings) as gateway:
-        return await gateway.desk.do(command, values)
+        return await work(gateway.desk.do)
 
 
 def show(result: Any, *, as_json: bool, table: Callable[[Any], str]) -> None:

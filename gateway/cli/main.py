@@ -24,6 +24,9 @@ _COMMANDS: Final = {
     "alert": ("alert:alert", "List what an operator must know, and take note of it."),
     "delivery": ("delivery:delivery", "List deliveries, send one again."),
     "archive": ("archive:archive", "Move the timelines of old orders out of the journal."),
+    "reconcile": ("reconcile:reconcile", "Compare a day's orders with the upstream's word."),
+    "backup": ("backup:backup", "Keep a copy of the journal."),
+    "restore": ("backup:restore", "Bring the journal back from a copy."),
     "secrets": ("secrets:secrets", "Rotate the key file, and seal everything anew."),
     "bench": ("bench:bench", "Measure this gateway beside a bare proxy."),
 }

@@ -13,7 +13,10 @@ import click
 from gateway.cli.options import EXIT_CONFIGURATION, config_option, fail, settings_or_exit
 
 if TYPE_CHECKING:
+    import socket
+
     from gateway.app import Gateway
+    from gateway.cli.service import ServiceManager
     from gateway.config import Settings
 
 
@@ -86,26 +89,54 @@ async def _serve(settings: "Settings", config: Path | None) -> None:
         SINK.stop_gathering()
 
 
+_SERVES = "serving"
+
+
 async def _until_signalled(settings: "Settings", config: Path | None) -> None:
     from gateway.app import Gateway
+    from gateway.cli.service import ServiceManager
     from gateway.log import SINK
+
+    manager, sockets = ServiceManager(os.environ), _sockets()
 
     ends = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, ends)
     gateway = await Gateway.open(settings)
-    loop.add_signal_handler(signal.SIGHUP, _reload, gateway, config)
+    loop.add_signal_handler(signal.SIGHUP, _reload, gateway, config, manager)
+    feeding = asyncio.create_task(manager.feed_watchdog(gateway.pulse))
     try:
         try:
-            await gateway.start()
+            await gateway.start(sockets)
         except OSError as error:
             fail(f"can not listen: {error.strerror or error}")
         SINK.flush()  # who waits for it to have started reads so at once
+        manager.ready(_SERVES)
         gc.freeze()  # what stands now stands to the end: it is not looked through again
         await _until_ended(gateway, ends)
     finally:
+        manager.stopping()
+        feeding.cancel()  # the end has its own limit, and the journal's thread ends in it
         await gateway.stop()
+
+
+def _sockets() -> "dict[str, socket.socket]":
+    """Return the sockets that a service manager opened for us; ends the process over others."""
+    from gateway.cli.service import BadSockets, handed_over
+
+    try:
+        sockets = handed_over(os.environ)
+    except BadSockets as error:
+        fail(str(error), EXIT_CONFIGURATION)
+    if others := sockets.keys() - {"public", "admin"}:
+        names = ", ".join(sorted(others))
+        fail(
+            f"the service manager handed over a socket named {names}: wanted "
+            "FileDescriptorName=public or admin in its socket unit",
+            EXIT_CONFIGURATION,
+        )
+    return sockets
 
 
 async def _until_ended(gateway: "Gateway", ends: asyncio.Event) -> None:
@@ -128,8 +159,16 @@ def _on_signal(ends: asyncio.Event) -> None:
     ends.set()
 
 
-def _reload(gateway: "Gateway", config: Path | None) -> None:
+def _reload(gateway: "Gateway", config: Path | None, manager: "ServiceManager") -> None:
     """Read the configuration again; one with mistakes changes nothing."""
+    manager.reloading()
+    try:
+        _take_over(gateway, config)
+    finally:
+        manager.ready(_SERVES)
+
+
+def _take_over(gateway: "Gateway", config: Path | None) -> None:
     from gateway.config import ConfigError, load_settings
     from gateway.log import get_logger, setup_logging
 

@@ -149,6 +149,12 @@ class Storage(_Section):
         "stay well below the 100 that PostgreSQL has room for by default. Where none is free for "
         "5 seconds orders get 503.",
     )
+    checkpoints: Flag = Field(
+        default=True,
+        description="false leaves SQLite's write-ahead log to another program, Litestream, that "
+        "copies it before it brings it into the journal's file; see docs/backup.md. Without such "
+        "a program the log grows without end.",
+    )
 
 
 class Secrets(_Section):

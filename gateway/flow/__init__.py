@@ -8,6 +8,9 @@
     relay        deliver what is due
     account      what the upstream says of a reseller's account
     directory    who may order
+    restoring    after a restore: ask first, sell then
+    safekeeping  backups of the journal
+    reconciling  a day's orders against the upstream's word
     timekeeper   notice that the clock was set
     worker       bells and tasks that all of them need
     desk         what the operator may do; with orders and resellers in rooms of their own

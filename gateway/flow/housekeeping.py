@@ -35,9 +35,11 @@ class Housekeeper:
     Args:
         store: the journal.
         clock: Unix milliseconds.
+        empties: the log is emptied; else another program does that, and it is watched alone.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, *, empties: bool = True) -> None:
+        self._empties = empties
         self.bell = Bell()
         self._store = store
         self._clock = clock
@@ -66,7 +68,7 @@ class Housekeeper:
         is_quiet = size == self._before
         self._before = size
         try:
-            if size.log > LONG or (is_quiet and size.log > _SHORT):
+            if self._empties and (size.log > LONG or (is_quiet and size.log > _SHORT)):
                 await self._empty()
         finally:
             await self._tell(self._store.size().log)

@@ -6,7 +6,7 @@ reason to look up; what a word then does to an order is decided in `domain.truth
 brings is short and always the same here, so that the journal can write it once.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from msgspec.structs import replace
@@ -55,6 +55,14 @@ def _nobody(_: Order) -> None:
     """Tell nobody: nothing is wired yet."""
 
 
+Adopt = Callable[[str, Form], Awaitable[Order | None]]
+"""Finds an order, by its upstream_trx_id, that a restored journal has lost; None: it has not."""
+
+
+async def _adopt_none(_: str, __: Form) -> None:
+    """Find nothing: nothing is wired yet."""
+
+
 class Inbox:
     """Callbacks, from their arrival to the door of evidence.
 
@@ -77,6 +85,7 @@ class Inbox:
         self._directory = directory
         self._clock = clock
         self._tell_news: Callable[[Order], None] = _nobody
+        self.adopt: Adopt = _adopt_none
         self._kept: dict[Form, int] = {}  # at least so many; counted anew at the limit
 
     def listen(self, tell_news: Callable[[Order], None]) -> None:
@@ -228,6 +237,7 @@ class Inbox:
 
     async def _try_again(self, kept: WaitingCallback) -> None:
         order = await self._order(kept.upstream_trx_id)
+        order = order or await self.adopt(kept.upstream_trx_id, kept.form)
         now = self._clock()
         waited = now - kept.received_at
         next_at: int | None = now + min(max(waited, _TRY_AGAIN_MS), _TRY_AGAIN_AT_MOST_MS)

@@ -19,6 +19,7 @@ from gateway.domain.order import Dialect, Order, Status, begin_send, wait_for_tu
 from gateway.domain.reseller import Reseller
 from gateway.flow.price import PriceGuard, lowest
 from gateway.flow.recheck import Recheck
+from gateway.flow.restoring import Doubt, Restoring
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Submission, Told
 from gateway.flow.worker import Tasks, passed
@@ -88,6 +89,7 @@ class Flight:
         dest: as asked.
         order: as journaled, once it is.
         is_new: whether this flight journaled it.
+        was_used: its trx_id was used before all the same, and the journal had lost it.
         told: what who waits is to hear, once it is known.
         error: why it came to nothing, where it did.
         answered: somebody who waited was answered before its end: who asks from then on asks for
@@ -107,6 +109,7 @@ class Flight:
         "order",
         "product_code",
         "told",
+        "was_used",
     )
 
     def __init__(self, product_code: str, dest: str) -> None:
@@ -114,6 +117,7 @@ class Flight:
         self.dest = dest
         self.order: Order | None = None
         self.is_new = False
+        self.was_used = False
         self.told: Told | None = None
         self.error: Exception | None = None
         self.answered = False
@@ -169,6 +173,7 @@ class Intake:
         *,
         bounds: Bounds,
         price_guard: PriceGuard,
+        restoring: Restoring,
     ) -> None:
         self._store = store
         self._settlement = settlement
@@ -177,6 +182,7 @@ class Intake:
         self._clock = clock
         self.bounds = bounds
         self._price_guard = price_guard
+        self._restoring = restoring
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         self._flights: dict[tuple[str, str], Flight] = {}
@@ -216,7 +222,7 @@ class Intake:
             told = Told(await self._current(flight.order))
         else:
             told = await self._wait(flight, deadline, can_ask_again=not wish.unnamed)
-            if flight.is_new:
+            if flight.is_new and not flight.was_used:
                 return told
         if not told.order.is_same_purchase(product_code, dest) or not repeat_asks:
             raise Refused(Code.DUPLICATE_TRX_ID)
@@ -288,6 +294,10 @@ class Intake:
         """An order's way from the panel to the upstream and back."""
         passed("place.before_commit")
         try:
+            doubt = await self._doubt(reseller, wish) if self._restoring.looks else None
+            if doubt is not None:
+                await self._take_over(flight, doubt, reseller, wish)
+                return
             limit = lowest(wish.max_price, reseller.max_price)
             if limit is not None and wish.fault is None:
                 wish = await self._priced(wish, reseller, limit)
@@ -311,6 +321,33 @@ class Intake:
         if flight.told is None:  # its turn did not come soon
             flight.tell(Told(await self._current(order)))
 
+    async def _doubt(self, reseller: Reseller, wish: Wish) -> Doubt | None:
+        """Return whether an order may have been sent before, by who has lost his journal.
+
+        Raises:
+            JournalUnavailable: nothing is sold yet.
+            Refused: it can not be told, and may have to be refused, for a fault or its price;
+                or another purchase has this trx_id.
+        """
+        if await self._store.order_by_trx_id(reseller.code, wish.trx_id) is not None:
+            return None
+        order = self._order(reseller, wish)
+        doubt = await self._restoring.doubt(order, self.bounds.reply_timeout_s / 2)
+        may_fail = wish.fault is not None or lowest(wish.max_price, reseller.max_price) is not None
+        if doubt is not None and doubt.evidence is None and may_fail:
+            raise Refused(Code.BUSY)
+        return doubt
+
+    async def _take_over(
+        self, flight: Flight, doubt: Doubt, reseller: Reseller, wish: Wish
+    ) -> None:
+        """Take an order over as the upstream has it, or journal it until that is known."""
+        asked = Entry(self._clock(), "asked", wish.asked)
+        order = self._order(reseller, wish)
+        flight.order, flight.is_new = await self._restoring.take_over(order, doubt, asked)
+        flight.was_used = doubt.evidence is not None
+        flight.tell(Told(flight.order))
+
     async def _priced(self, wish: Wish, reseller: Reseller, limit: int) -> Wish:
         """Return a wish, with its fault where it is new and costs more than `limit`, Rupiah.
 
@@ -332,9 +369,9 @@ class Intake:
         if not self._arriving_of[code]:
             del self._arriving_of[code]
 
-    def _record(self, reseller: Reseller, wish: Wish) -> Record:
-        now = self._clock()
-        order = Order(
+    def _order(self, reseller: Reseller, wish: Wish) -> Order:
+        """Return an order as it is asked for, before anything is done about it."""
+        return Order(
             reseller=reseller.code,
             trx_id=wish.trx_id,
             product_code=wish.product_code or NOTHING,
@@ -343,10 +380,14 @@ class Intake:
             server_id=wish.server_id,
             account=reseller.account,
             callback_url=wish.callback_url or reseller.callback_url,
-            placed_at=now,
+            placed_at=self._clock(),
             dialect=wish.dialect,
             unnamed=wish.unnamed,
         )
+
+    def _record(self, reseller: Reseller, wish: Wish) -> Record:
+        order = self._order(reseller, wish)
+        now = order.placed_at
         asked = Entry(now, "asked", wish.asked)
         if wish.fault is None:
             sent = Entry(now, "sending", "send 1 to the upstream begins")
@@ -363,7 +404,14 @@ class Intake:
             tell_at=self._settlement.tell_at(now),
         )
 
-    async def find(self, reseller: Reseller, trx_id: str, deadline: float) -> Order | None:
+    async def find(
+        self,
+        reseller: Reseller,
+        trx_id: str,
+        deadline: float,
+        *,
+        dialect: Dialect = Dialect.TEXT,
+    ) -> Order | None:
         """Find a reseller's order by its trx_id; one that is on its way in is waited for.
 
         That there is none means that it was never bought, so it must not be said of one that is
@@ -373,6 +421,8 @@ class Intake:
             reseller: whose.
             trx_id: of a permitted form.
             deadline: when the answer is due at the latest, in the loop's time.
+            dialect: in which one is told from now on that only the upstream knows any more, for
+                the journal was restored.
 
         Raises:
             JournalUnavailable: it was not recorded in time, or the journal can not be read.
@@ -382,7 +432,11 @@ class Intake:
             return (await self._wait(flight, deadline)).order
         if flight is not None:
             await self._journaled(flight, deadline)
-        return await self._store.order_by_trx_id(reseller.code, trx_id)
+        found = await self._store.order_by_trx_id(reseller.code, trx_id)
+        if found is not None or not self._restoring.looks:
+            return found
+        within_s = self.bounds.reply_timeout_s / 2
+        return await self._restoring.adopt(reseller, trx_id, dialect=dialect, within_s=within_s)
 
     async def _wait(self, flight: Flight, deadline: float, *, can_ask_again: bool = True) -> Told:
         """Wait for a flight until the answer is due; then what the journal holds is the answer."""

@@ -128,6 +128,19 @@ class Recheck:
             order = await self._interrupt(order)  # in a command's process nobody is sending it
         return await asyncio.shield(self._asking.get(order.id) or self._begin(order))
 
+    async def ask_in_turn(self, order: Order) -> Found:
+        """Do the same at the pace of the worker, which leaves the upstream room."""
+        await self._pace.acquire()
+        return await self.look_up_now(order)
+
+    async def hear(self, order: Order) -> tuple[Evidence, str]:
+        """Ask about an order that need not be in the journal; changes nothing.
+
+        Returns:
+            What the answer proves, and how it was said, without secrets.
+        """
+        return await self._hear(order)
+
     def _begin(self, order: Order) -> "asyncio.Task[Found]":
         asking = self._tasks.start(self._ask(order))
         self._asking[order.id] = asking

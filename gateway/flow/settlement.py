@@ -86,6 +86,7 @@ class Settlement:
         tell_schedule_s: Sequence[float],
     ) -> None:
         self.rules = rules
+        self._ends = False
         self.open_orders = 0
         self._store = store
         self._directory = directory
@@ -101,7 +102,12 @@ class Settlement:
 
     def begin_no_send(self) -> None:
         """Let no look-up begin a send any more: this process ends soon."""
+        self._ends = True
         self.rules = replace(self.rules, may_send=False)
+
+    def hold_sends(self, *, held: bool) -> None:
+        """Let no look-up begin a send for now, or let them again, unless this process ends."""
+        self.rules = replace(self.rules, may_send=not held and not self._ends)
 
     def trust_clock_since(self, now: int) -> None:
         """Let time that passed before this moment, Unix milliseconds, measure nothing."""

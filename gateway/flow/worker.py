@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from gateway.domain.errors import JournalUnavailable, Refused
+from gateway.domain.errors import JournalUnavailable, NotDone, Refused
 from gateway.log import get_logger
 
 log = get_logger(__name__)
@@ -66,7 +66,7 @@ class Tasks:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, Refused | JournalUnavailable):
+        if isinstance(error, Refused | NotDone | JournalUnavailable):
             return  # an answer to whoever waits, not a mistake of ours
         if error is not None:
             log.error("task.failed", exc_info=error)

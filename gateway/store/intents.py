@@ -225,6 +225,18 @@ class Store(Notices, Protocol):
         """Keep something under a name, once: what is there already stays."""
         ...
 
+    async def set_meta(self, key: str, value: bytes) -> None:
+        """Keep something under a name, in place of what is there."""
+        ...
+
+    async def mark_restored(self, at: int) -> None:
+        """Write down that this journal was brought back, as `store.keeping.Restored`.
+
+        Args:
+            at: Unix milliseconds; all that may have moved meanwhile is due to be looked up then.
+        """
+        ...
+
     async def seal_anew(
         self, seal_anew: Callable[[bytes], bytes], names: Collection[str]
     ) -> Sealed:

@@ -4,8 +4,19 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.store import JournalUnusable, Store
+from gateway.store.keeping import (
+    BroughtBack,
+    CheckSeals,
+    Keeper,
+    Kept,
+    Progress,
+    Target,
+    Wanted,
+)
 from gateway.store.lock import read_lock
-from gateway.store.sqlite import open_sqlite, peek
+from gateway.store.sqlite import SqliteStore, open_sqlite, peek
+from gateway.store.sqlite_backup import back_up
+from gateway.store.sqlite_restore import restore
 
 CONNECTIONS = 16  # as `storage.pool` has it by default, which says why
 
@@ -60,6 +71,27 @@ def peek_meta(path: Path, key: str) -> bytes | None:
     if not path.is_file():
         return None
     return peek(one_name(path), key)
+
+
+def keeper_of(store: Store) -> Keeper | None:
+    """Return what makes backups of a journal; None where its database has tools of its own."""
+    return store if isinstance(store, SqliteStore) else None
+
+
+def back_up_journal(path: Path, target: Target, progress: Progress) -> Kept:
+    """Make a backup of a SQLite journal by reading it alone, whoever holds it.
+
+    Raises:
+        NotDone: there is none; says why.
+    """
+    return back_up(one_name(path), target, progress)
+
+
+def restore_journal(
+    path: Path, wanted: Wanted, check_seals: CheckSeals, progress: Progress
+) -> BroughtBack:
+    """Put a backup in the place of a SQLite journal; raises what `sqlite_restore.restore` does."""
+    return restore(one_name(path), wanted, check_seals, progress)
 
 
 def one_name(path: Path) -> Path:

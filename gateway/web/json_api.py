@@ -115,7 +115,7 @@ class JsonDialect:
         found = None
         if is_identifier(asked_id):
             deadline = self._intake.deadline()
-            found = await self._intake.find(reseller, asked_id, deadline)
+            found = await self._intake.find(reseller, asked_id, deadline, dialect=Dialect.JSON)
         return await self._status(found)
 
     async def _status(self, found: Order | None) -> Said:

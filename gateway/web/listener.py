@@ -90,8 +90,12 @@ class Listener:
         self._quick = quick
         self._server: asyncio.Server | None = None
 
-    async def start(self) -> None:
+    async def start(self, inherited: socket.socket | None = None) -> None:
         """Listen.
+
+        Args:
+            inherited: a socket that listens already, and goes on when this process ends: what
+                comes between two processes waits in it. In place of host and port.
 
         Raises:
             OSError: the address can not be listened on.
@@ -118,9 +122,14 @@ class Listener:
             auto_decompress=False,
         )
         try:
-            self._server = await loop.create_server(
-                connection, self._host, self._port, backlog=BACKLOG, reuse_address=True
-            )
+            if inherited is None:
+                self._server = await loop.create_server(
+                    connection, self._host, self._port, backlog=BACKLOG, reuse_address=True
+                )
+            else:
+                self._server = await loop.create_server(
+                    connection, sock=inherited, backlog=BACKLOG
+                )
         except OSError as error:
             where = f"{self._host}:{self._port}"
             raise OSError(error.errno, f"{where}: {os.strerror(error.errno or 0)}") from None

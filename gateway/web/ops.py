@@ -4,6 +4,7 @@ from aiohttp import web
 
 from gateway import metrics
 from gateway.domain.errors import JournalUnavailable
+from gateway.flow.restoring import Restoring
 from gateway.flow.settlement import Settlement
 from gateway.store import Store
 from gateway.web.gate import Gate
@@ -13,8 +14,11 @@ from gateway.web.wire import line
 class Health:
     """`/healthz`: the process. `/readyz`: journal writable, not draining. `/metrics`: counts."""
 
-    def __init__(self, store: Store, gate: Gate, settlement: Settlement) -> None:
+    def __init__(
+        self, store: Store, gate: Gate, settlement: Settlement, restoring: Restoring
+    ) -> None:
         self._store = store
+        self._restoring = restoring
         self._gate = gate
         self._settlement = settlement
 
@@ -26,6 +30,8 @@ class Health:
         """Answer whether orders can be taken; 503 with the reason where they can not."""
         if self._gate.draining:
             return line("draining", 503)
+        if self._restoring.is_asking:
+            return line("restoring", 503)
         try:
             await self._store.check_writable()
         except JournalUnavailable:

@@ -98,7 +98,7 @@ class OtomaxDialect:
         names none asks about whatever the refID stands for.
         """
         deadline = self._intake.deadline()
-        order = await self._intake.find(reseller, trx_id, deadline)
+        order = await self._intake.find(reseller, trx_id, deadline, dialect=Dialect.OTOMAX)
         if order is None:
             raise Refused(Code.INVOICE_NOT_FOUND)
         product_code, dest = form.product_code or order.product_code, form.dest or order.dest

@@ -33,6 +33,7 @@ CONTRACT_DEFAULTS: dict[str, object] = {
     "upstream.max_in_flight": 200,
     "upstream.callback_ips": (ip_network("157.230.42.1"),),
     "storage.url": "sqlite:///gateway.db",
+    "storage.checkpoints": True,  # not the contract's: for Litestream
     "secrets.key_file": "secret.key",
     "recheck.schedule_s": (2, 5, 15, 30, 60, 120, 300, 900),
     "recheck.settle_s": 40,

@@ -98,3 +98,16 @@ async def test_the_sizes_are_counted(house: House) -> None:
     text = metrics.exposition().decode()
     assert f"otomax_gateway_journal_bytes {float(size.journal)}" in text
     assert f"otomax_gateway_journal_log_bytes {float(size.log)}" in text
+
+
+async def test_a_log_that_is_left_to_another_program_is_only_watched(
+    open_house: OpenHouse, upstream: FakeUpstream
+) -> None:
+    house = await open_house(upstream.url, storage={"checkpoints": False})
+    for n in range(120):
+        await house.gateway.store.put_meta(f"left-{n}", b"x" * 50_000)
+    before = house.gateway.store.size().log
+    assert before > 5_000_000, "SQLite's own thousand pages have long passed"
+    for _ in range(3):
+        await house.gateway.housekeeper.step()
+    assert house.gateway.store.size().log == before
