@@ -21,6 +21,7 @@ from gateway.clock import SteadyClock
 from gateway.config import Settings
 from gateway.domain.errors import JournalUnavailable
 from gateway.flow.account import Account
+from gateway.flow.admins import Admins
 from gateway.flow.catalog import Catalog
 from gateway.flow.desk import Desk
 from gateway.flow.directory import Directory
@@ -28,11 +29,13 @@ from gateway.flow.housekeeping import Housekeeper
 from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Intake
 from gateway.flow.orders import Orders
+from gateway.flow.passwords import Passwords
 from gateway.flow.price import PriceGuard
 from gateway.flow.recheck import Recheck
 from gateway.flow.relay import Relay
 from gateway.flow.resellers import Resellers
 from gateway.flow.sealing import Sealing
+from gateway.flow.sessions import Sessions
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Manner, Submission
 from gateway.flow.timekeeper import Timekeeper
@@ -40,6 +43,7 @@ from gateway.log import get_logger
 from gateway.store.open import one_name
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
+from gateway.web.dashboard import Dashboard, Tools
 from gateway.web.door import Door, Limits
 from gateway.web.gate import Gate
 from gateway.web.json_api import JsonDialect
@@ -136,7 +140,7 @@ class Gateway:
 
     def _build_around(self, settings: Settings, journal: Journal, clock: SteadyClock) -> None:
         """Build what is not on an order's way to the upstream and back."""
-        store, vault = journal.store, journal.vault
+        store, vault, passwords = journal.store, journal.vault, Passwords()
         self.inbox = Inbox(store, self.settlement, self.submission, self.directory, clock)
         self.inbox.listen(self.recheck.take_news)
         self.account = Account(
@@ -147,9 +151,12 @@ class Gateway:
             Resellers(store, vault, self.directory, clock),
             Orders(store, self.recheck, self.settlement, clock),
             Sealing(store, vault),
+            Admins(store, passwords, clock),
             clock,
             self.relay.bell.ring,
         )
+        self.sessions = Sessions(store, passwords, clock)
+        self.settlement.changed = self.relay.changed = self.desk.pulse.beat
         self.timekeeper = Timekeeper(
             store,
             self.settlement,
@@ -202,8 +209,17 @@ class Gateway:
             strangers=self.gate.strangers,
             quick=quick_routes(dialects),
         )
+        self.dashboard = Dashboard(
+            Tools(
+                store=store,
+                desk=self.desk,
+                sessions=self.sessions,
+                gate=self.gate,
+                clock=self._clock,
+            )
+        )
         self.admin = Listener(
-            admin_app(health),
+            admin_app(health, self.dashboard),
             *admin.address,
             door=Door("admin", Limits(connections=ADMIN_CONNECTIONS), self.gate.is_ours),
         )

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "order": ("order:order", "List orders, show one, look it up, decide it."),
     "alert": ("alert:alert", "List what an operator must know, and take note of it."),
     "delivery": ("delivery:delivery", "List deliveries, send one again."),
+    "admin": ("admin:admin", "Say who may see the dashboard, end their sessions."),
     "archive": ("archive:archive", "Move the timelines of old orders out of the journal."),
     "secrets": ("secrets:secrets", "Rotate the key file, and seal everything anew."),
     "bench": ("bench:bench", "Measure this gateway beside a bare proxy."),

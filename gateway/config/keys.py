@@ -84,7 +84,8 @@ class Admin(_Section):
 
     listen: Listen = Field(
         default="127.0.0.1:8081",
-        description="HOST:PORT for /metrics, /healthz, /readyz. Keep it off the public network.",
+        description="HOST:PORT for the dashboard, /metrics, /healthz, /readyz. Keep it off the "
+        "public network; where it must be reached from elsewhere, put a proxy with TLS in front.",
     )
 
     @property

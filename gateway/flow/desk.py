@@ -1,19 +1,24 @@
 """What the operator may do: resellers, orders, alerts, deliveries, one method a command.
 
 The same desk serves the commands of a running gateway, over a socket of its own, and those of one
-that is not running, in the command's own process: so there is never a second writer. All that goes
+that is not running, in the command's own process: so there is never a second writer. The dashboard
+comes through the same door, and whatever changes something is kept in the audit log. All that goes
 in and out is plain data, ready for JSON.
 """
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gateway.clock import Clock
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import NotDone
+from gateway.flow.admins import Admins
 from gateway.flow.archiving import Archiving
+from gateway.flow.audit import CLI, Audit
 from gateway.flow.orders import Orders
+from gateway.flow.pulse import Pulse
 from gateway.flow.resellers import Resellers
 from gateway.flow.sealing import Sealing
 from gateway.protocol.shown import shown_delivery, when
@@ -28,6 +33,7 @@ class Desk:
         resellers: the commands about resellers.
         orders: the commands about orders and alerts.
         sealing: the commands about the key file.
+        admins: the commands about who sees the dashboard.
         clock: Unix milliseconds.
         on_delivery: called when a delivery became due.
     """
@@ -38,6 +44,7 @@ class Desk:
         resellers: Resellers,
         orders: Orders,
         sealing: Sealing,
+        admins: Admins,
         clock: Clock,
         on_delivery: Callable[[], None],
     ) -> None:
@@ -45,6 +52,8 @@ class Desk:
         self._clock = clock
         self._on_delivery = on_delivery
         self._turn = asyncio.Lock()
+        self._audit = Audit(store, clock)
+        self.pulse = Pulse()
         self.resellers = resellers
         self.orders = orders
         self._commands: dict[str, Callable[..., Any]] = {
@@ -56,14 +65,20 @@ class Desk:
             "reseller.apply": self.resellers.apply,
             **orders.commands,
             **sealing.commands,
+            **admins.commands,
             **Archiving(store, clock).commands,
             "delivery.list": self.delivery_list,
             "delivery.resend": self.delivery_resend,
             "delivery.resend_all": self.delivery_resend_all,
         }
 
-    async def do(self, command: str, values: dict[str, Any]) -> Any:
+    async def do(self, command: str, values: dict[str, Any], who: str = CLI) -> Any:
         """Do one command by its name.
+
+        Args:
+            command: its name.
+            values: what it takes.
+            who: an admin's name, or `cli`, for the audit log.
 
         Raises:
             NotDone: it could not be done; says why.
@@ -72,7 +87,10 @@ class Desk:
         if command not in self._commands:
             raise NotDone(f"this gateway knows no command {command!r}: is it of the same version?")
         async with self._turn:  # two that read, decide and write at once would undo each other
-            return await self._commands[command](**values)
+            work = partial(self._commands[command], **values)
+            result = await self._audit.kept(who, command, values, work)
+        self.pulse.beat()
+        return result
 
     async def delivery_list(
         self,

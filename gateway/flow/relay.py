@@ -54,6 +54,10 @@ class Carrier(Protocol):
         ...
 
 
+def _nobody() -> None:
+    """Tell nobody: nothing is wired yet."""
+
+
 class Relay:
     """Works the outbox off.
 
@@ -84,6 +88,7 @@ class Relay:
         self._clock = clock
         self.schedule_s = schedule_s
         self.pauses_s: Sequence[float] = PAUSES_S
+        self.changed: Callable[[], None] = _nobody  # called for who looks on
         self.per_host = per_host
         self._under_way = UnderWay()
         self._looked_at = 0.0  # in the loop's time
@@ -226,6 +231,7 @@ class Relay:
         return await self._store.change_delivery(delivery.id, decide)
 
     def _log(self, written: DeliveryRecord, attempt: Attempt) -> None:
+        self.changed()
         after = written.delivery
         metrics.delivery("accepted" if attempt.accepted else "refused").inc()
         log.info(

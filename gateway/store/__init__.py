@@ -10,6 +10,7 @@ moment.
 """
 
 from gateway.store.intents import Archive, Store
+from gateway.store.office import AdminRow, AuditRow, Office, SessionRow
 from gateway.store.records import (
     AccountRow,
     Busy,
@@ -35,7 +36,9 @@ from gateway.store.records import (
 
 __all__ = [
     "AccountRow",
+    "AdminRow",
     "Archive",
+    "AuditRow",
     "Busy",
     "DeliveryFilter",
     "DeliveryRecord",
@@ -45,6 +48,7 @@ __all__ = [
     "JournalSize",
     "JournalUnusable",
     "KeyRow",
+    "Office",
     "OldOrder",
     "OldPart",
     "OrderFilter",
@@ -53,6 +57,7 @@ __all__ = [
     "ResellerRow",
     "Resent",
     "Sealed",
+    "SessionRow",
     "Store",
     "Telling",
     "WaitingCallback",

@@ -63,6 +63,7 @@ from gateway.store.sqlite_lists import (
     newest_deliveries,
     newest_orders,
 )
+from gateway.store.sqlite_office import OfficeTables
 from gateway.store.sqlite_orders import OrderWrites
 from gateway.store.sqlite_outbox import due_deliveries, resend_part
 from gateway.store.sqlite_page import see_saldo
@@ -167,7 +168,7 @@ def peek(path: Path, key: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-class SqliteStore:
+class SqliteStore(OfficeTables):
     """`gateway.store.Store` on one SQLite file."""
 
     def __init__(self, path: Path, lock: Lock, writer: Thread, reader: Thread) -> None:
