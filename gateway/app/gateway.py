@@ -25,6 +25,7 @@ from gateway.flow.admins import Admins
 from gateway.flow.catalog import Catalog
 from gateway.flow.desk import Desk
 from gateway.flow.directory import Directory
+from gateway.flow.hosts import Hosts
 from gateway.flow.housekeeping import Housekeeper
 from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Intake
@@ -150,6 +151,7 @@ class Gateway:
             store,
             Resellers(store, vault, self.directory, clock),
             Orders(store, self.recheck, self.settlement, clock),
+            Hosts(store, clock, silent=self.relay.silent, on_change=self.relay.look_who_is_paused),
             Sealing(store, vault),
             Admins(store, passwords, clock),
             clock,

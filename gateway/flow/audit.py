@@ -20,7 +20,7 @@ BEGUN, DONE = "begun", "done"
 READS = frozenset(
     {
         *("reseller.list", "reseller.show", "order.list", "order.show", "alert.list"),
-        *("delivery.list", "admin.list", "admin.sessions"),
+        *("delivery.list", "delivery.hosts", "admin.list", "admin.sessions"),
     }
 )
 """The commands that change nothing."""
@@ -39,6 +39,8 @@ KEPT: dict[str, tuple[str, ...]] = {
     "alert.ack": ("ids",),
     "delivery.resend": ("delivery_id",),
     "delivery.resend_all": ("host", "reseller", "state", "since", "until"),
+    "delivery.pause": ("host", "reason"),
+    "delivery.resume": ("host",),
     "archive.some": ("older_than_days",),
     "admin.add": ("name", "role"),
     "admin.passwd": ("name",),

@@ -17,6 +17,7 @@ from gateway.domain.errors import NotDone
 from gateway.flow.admins import Admins
 from gateway.flow.archiving import Archiving
 from gateway.flow.audit import CLI, Audit
+from gateway.flow.hosts import Hosts
 from gateway.flow.orders import Orders
 from gateway.flow.pulse import Pulse
 from gateway.flow.resellers import Resellers
@@ -32,6 +33,7 @@ class Desk:
         store: the journal.
         resellers: the commands about resellers.
         orders: the commands about orders and alerts.
+        hosts: the commands about hosts.
         sealing: the commands about the key file.
         admins: the commands about who sees the dashboard.
         clock: Unix milliseconds.
@@ -43,6 +45,7 @@ class Desk:
         store: Store,
         resellers: Resellers,
         orders: Orders,
+        hosts: Hosts,
         sealing: Sealing,
         admins: Admins,
         clock: Clock,
@@ -56,6 +59,7 @@ class Desk:
         self.pulse = Pulse()
         self.resellers = resellers
         self.orders = orders
+        self.hosts = hosts
         self._commands: dict[str, Callable[..., Any]] = {
             "reseller.add": self.resellers.add,
             "reseller.list": self.resellers.show_all,
@@ -64,6 +68,7 @@ class Desk:
             "reseller.rotate_key": self.resellers.rotate_key,
             "reseller.apply": self.resellers.apply,
             **orders.commands,
+            **hosts.commands,
             **sealing.commands,
             **admins.commands,
             **Archiving(store, clock).commands,

@@ -9,6 +9,7 @@ Every method raises `JournalUnavailable` where the journal can not be read or wr
 moment.
 """
 
+from gateway.store.hosts import FoundDeliveries, HostRow, Hosts, PausedHost
 from gateway.store.intents import Archive, Store
 from gateway.store.office import AdminRow, AuditRow, Office, SessionRow
 from gateway.store.records import (
@@ -44,6 +45,9 @@ __all__ = [
     "DeliveryRecord",
     "Entry",
     "Form",
+    "FoundDeliveries",
+    "HostRow",
+    "Hosts",
     "JournalInUse",
     "JournalSize",
     "JournalUnusable",
@@ -52,6 +56,7 @@ __all__ = [
     "OldOrder",
     "OldPart",
     "OrderFilter",
+    "PausedHost",
     "Place",
     "Record",
     "ResellerRow",

@@ -11,6 +11,7 @@ from typing import Protocol
 from gateway.domain.alert import Alert
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Order
+from gateway.store.hosts import Hosts
 from gateway.store.office import Office
 from gateway.store.records import (
     AccountRow,
@@ -50,7 +51,7 @@ class Archive(Protocol):
         ...
 
 
-class Store(Office, Protocol):
+class Store(Office, Hosts, Protocol):
     """What can be asked of a journal."""
 
     async def place(self, record: Record) -> tuple[Order, bool]:

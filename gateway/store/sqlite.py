@@ -56,6 +56,7 @@ from gateway.store.rows import (
     reseller_from,
 )
 from gateway.store.sqlite_archive import forget, old_part
+from gateway.store.sqlite_hosts import HostTables
 from gateway.store.sqlite_known import KnownOrders
 from gateway.store.sqlite_lists import (
     first_wanted,
@@ -168,7 +169,7 @@ def peek(path: Path, key: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-class SqliteStore(OfficeTables):
+class SqliteStore(OfficeTables, HostTables):
     """`gateway.store.Store` on one SQLite file."""
 
     def __init__(self, path: Path, lock: Lock, writer: Thread, reader: Thread) -> None:

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from gateway.web.dashboard.audit import AuditLog
+from gateway.web.dashboard.deliveries import DeliveryPages
 from gateway.web.dashboard.door import Door, harden
 from gateway.web.dashboard.live import Live
 from gateway.web.dashboard.login import LogIn
@@ -27,6 +28,7 @@ class Dashboard:
             *Static().routes,
             *self.live.routes,
             *Overview(tools).routes,
+            *DeliveryPages(tools).routes,
             *AuditLog(tools).routes,
             *SessionPage(tools).routes,
         ]

@@ -81,6 +81,11 @@ class Visit:
         return May.OPERATOR if self.who.role == OPERATOR else May.VIEWER
 
     @property
+    def is_operator(self) -> bool:
+        """Whether he may change something."""
+        return self.may is May.OPERATOR
+
+    @property
     def language(self) -> str:
         """`id` or `en`."""
         return self.shapes.language
@@ -154,6 +159,17 @@ class Visit:
         """
         text = await rendered(template, visit=self, shapes=self.shapes, **values)
         return web.Response(text=text, status=status, content_type="text/html")
+
+
+def to_number(visit: Visit, text: str) -> int:
+    """Return the number that a form's field holds.
+
+    Raises:
+        NotDone: it holds none.
+    """
+    if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
+        return int(text)
+    raise NotDone(visit.say("error.form"))
 
 
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]

@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.web.dashboard.words.common import COMMON
+from gateway.web.dashboard.words.deliveries import DELIVERIES
 from gateway.web.dashboard.words.office import OFFICE
 
-ALL: Final = MappingProxyType({**COMMON, **OFFICE})
+ALL: Final = MappingProxyType({**COMMON, **OFFICE, **DELIVERIES})
 """Key to (Indonesian, English)."""
 
 _PLACE: Final = {"id": 0, "en": 1}
