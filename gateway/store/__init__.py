@@ -33,6 +33,7 @@ from gateway.store.records import (
     Telling,
     WaitingCallback,
 )
+from gateway.store.search import FoundOrders, OrderSearch, Search, TalliedOrders, Tally
 
 __all__ = [
     "AccountRow",
@@ -44,6 +45,7 @@ __all__ = [
     "DeliveryRecord",
     "Entry",
     "Form",
+    "FoundOrders",
     "JournalInUse",
     "JournalSize",
     "JournalUnusable",
@@ -52,13 +54,17 @@ __all__ = [
     "OldOrder",
     "OldPart",
     "OrderFilter",
+    "OrderSearch",
     "Place",
     "Record",
     "ResellerRow",
     "Resent",
     "Sealed",
+    "Search",
     "SessionRow",
     "Store",
+    "TalliedOrders",
+    "Tally",
     "Telling",
     "WaitingCallback",
 ]

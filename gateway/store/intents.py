@@ -30,6 +30,7 @@ from gateway.store.records import (
     Sealed,
     WaitingCallback,
 )
+from gateway.store.search import Search
 
 
 class Archive(Protocol):
@@ -50,7 +51,7 @@ class Archive(Protocol):
         ...
 
 
-class Store(Office, Protocol):
+class Store(Office, Search, Protocol):
     """What can be asked of a journal."""
 
     async def place(self, record: Record) -> tuple[Order, bool]:
