@@ -29,6 +29,7 @@ from gateway.flow.hosts import Hosts
 from gateway.flow.housekeeping import Housekeeper
 from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Intake
+from gateway.flow.ledger import Ledger
 from gateway.flow.orders import Orders
 from gateway.flow.passwords import Passwords
 from gateway.flow.price import PriceGuard
@@ -215,6 +216,8 @@ class Gateway:
             Tools(
                 store=store,
                 desk=self.desk,
+                ledger=Ledger(store, self._clock),
+                directory=self.directory,
                 sessions=self.sessions,
                 gate=self.gate,
                 clock=self._clock,

@@ -34,6 +34,7 @@ from gateway.store.records import (
     Telling,
     WaitingCallback,
 )
+from gateway.store.search import FoundOrders, OrderSearch, Search, TalliedOrders, Tally
 
 __all__ = [
     "AccountRow",
@@ -46,6 +47,7 @@ __all__ = [
     "Entry",
     "Form",
     "FoundDeliveries",
+    "FoundOrders",
     "HostRow",
     "Hosts",
     "JournalInUse",
@@ -56,14 +58,18 @@ __all__ = [
     "OldOrder",
     "OldPart",
     "OrderFilter",
+    "OrderSearch",
     "PausedHost",
     "Place",
     "Record",
     "ResellerRow",
     "Resent",
     "Sealed",
+    "Search",
     "SessionRow",
     "Store",
+    "TalliedOrders",
+    "Tally",
     "Telling",
     "WaitingCallback",
 ]

@@ -1,4 +1,4 @@
-"""Deliveries by the host that they go to, and hosts that are paused: what can be asked of a journal.
+"""Deliveries by host, and hosts that are paused: what can be asked of a journal.
 
 An intent's promises are those of `gateway.store.intents`.
 """

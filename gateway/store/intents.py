@@ -31,6 +31,7 @@ from gateway.store.records import (
     Sealed,
     WaitingCallback,
 )
+from gateway.store.search import Search
 
 
 class Archive(Protocol):
@@ -51,7 +52,7 @@ class Archive(Protocol):
         ...
 
 
-class Store(Office, Hosts, Protocol):
+class Store(Office, Hosts, Search, Protocol):
     """What can be asked of a journal."""
 
     async def place(self, record: Record) -> tuple[Order, bool]:

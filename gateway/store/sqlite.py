@@ -69,6 +69,7 @@ from gateway.store.sqlite_orders import OrderWrites
 from gateway.store.sqlite_outbox import due_deliveries, resend_part
 from gateway.store.sqlite_page import see_saldo
 from gateway.store.sqlite_seals import SealsFrom, seal_part
+from gateway.store.sqlite_search import SearchTables
 from gateway.store.sqlite_upkeep import bring_back, end_alert, move_times, note_time, raise_alert
 from gateway.store.sqlite_wal import LOG_LIMIT, empty_log, size
 from gateway.store.sqlite_write import (
@@ -169,7 +170,7 @@ def peek(path: Path, key: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-class SqliteStore(OfficeTables, HostTables):
+class SqliteStore(OfficeTables, SearchTables, HostTables):
     """`gateway.store.Store` on one SQLite file."""
 
     def __init__(self, path: Path, lock: Lock, writer: Thread, reader: Thread) -> None:

@@ -19,7 +19,7 @@ from gateway.store.sqlite_write import SELECT_DELIVERY
 _PAUSED = PausedHost.__struct_fields__
 _NEWEST = 2**62  # above every number
 _LATELY = 1_000  # of the newest deliveries is looked which hosts took what: a millisecond
-_PART = 20_000  # rows that one turn of the reader looks through: some ten milliseconds
+PART = 20_000  # rows that one turn of the reader looks through: some ten milliseconds
 
 # In the words of the partial indexes, so that SQLite knows that they serve.
 _DEAD = "state = 'dead' AND next_at IS NULL"
@@ -102,7 +102,7 @@ def _paused(connection: sqlite3.Connection) -> list[PausedHost]:
 def _hosts(connection: sqlite3.Connection, most: int) -> list[HostRow]:
     found: dict[str, HostRow] = {}
 
-    def note(host: str, **values: Any) -> None:
+    def note(host: str, **values: object) -> None:
         found[host] = replace(found.get(host) or HostRow(host=host), **values)
 
     died: dict[str, int] = {}
@@ -125,7 +125,7 @@ def _hosts(connection: sqlite3.Connection, most: int) -> list[HostRow]:
 
 
 def _with_result(connection: sqlite3.Connection, row: HostRow, last_dead: int | None) -> HostRow:
-    """Return a row with what the newest of what waits or died heard, where it has nothing newer."""
+    """Return a row with what came of the last attempt at what waits, or else died."""
     if row.due:
         result = connection.execute(_PUT_OFF, (row.host,)).fetchone()[0]
     elif row.last_result is None and last_dead is not None:
@@ -143,7 +143,7 @@ def _find(connection: sqlite3.Connection, values: dict[str, Any]) -> FoundDelive
         where = _OF_HOST[state]
     else:
         (newest,) = connection.execute("SELECT coalesce(max(id), 0) FROM deliveries").fetchone()
-        first = max(min(values["before"], newest + 1) - _PART, 0)
+        first = max(min(values["before"], newest + 1) - PART, 0)
         where = "WHERE id >= :first"
         where += "" if host is None else " AND host = :host"
         where += "" if state is None else " AND state = :state"

@@ -29,14 +29,23 @@ from gateway.store import (
     Entry,
     Form,
     OrderFilter,
+    PausedHost,
     Place,
     Record,
     Store,
+    sqlite_hosts,
 )
 from gateway.store.sqlite import SqliteStore, open_sqlite
 from tests.store.journals import CODES, T0, account, message, order, record, reseller, sold
 
 pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(autouse=True)
+def _short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what is looked through part by part have parts that are short beside FEW."""
+    monkeypatch.setattr(sqlite_hosts, "PART", 200)
+
 
 FEW, MANY = 1_000, 20_000
 STEPS_AT_ONCE = 10
@@ -250,6 +259,24 @@ class Exercise:
     async def check_writable(self) -> None:
         await self.store.check_writable()
 
+    async def hosts(self) -> None:
+        await self.store.hosts(9)
+
+    async def find_deliveries(self) -> None:
+        for host in (None, "p.test:80"):
+            for state in (None, *DeliveryState):
+                for before_id in (None, FEW - 100):
+                    await self.store.find_deliveries(host, state, before_id, 9)
+
+    async def pause_host(self) -> None:
+        await self.store.pause_host(PausedHost(host="p.test:80", since=NOW, who="cli"))
+
+    async def paused_hosts(self) -> None:
+        await self.store.paused_hosts()
+
+    async def resume_host(self) -> None:
+        await self.store.resume_host("p.test:80")
+
 
 # Of the intents: what is no statement, or is seen with others.
 NO_STATEMENT = {"announce", "archive_path", "close", "open_archive", "size"}
@@ -345,6 +372,12 @@ ACCEPTED: dict[str, str] = {
     "FROM deliveries INDEXED BY deliveries_due": "what is due, and nothing that is old",
     "FROM alerts WHERE acked_at IS NULL": "whether one is open",
     "SET acked_at = ? WHERE acked_at IS NULL": "what is open, all of which is taken note of",
+    "deliveries_of_pair WHERE next_at IS NOT NULL GROUP BY host": "counts what is due",
+    "deliveries_dead_of_host WHERE state = 'dead' AND next_at IS NULL GROUP BY": (
+        "counts what died, until it is sent again"
+    ),
+    "SELECT host, last_result, CASE WHEN state": "the newest thousand",
+    "deliveries_of_pair WHERE reseller IN (SELECT code FROM resellers)": "what is due for a host",
     "WITH RECURSIVE pair": "sorts one row a pair of those that are due",
 }
 

@@ -12,7 +12,12 @@ from typing import Final
 
 _FOLDER: Final = Path(__file__).parent / "static"
 TYPES: Final[Mapping[str, str]] = MappingProxyType(
-    {"style.css": "text/css", "live.js": "text/javascript", "mark.svg": "image/svg+xml"}
+    {
+        "style.css": "text/css",
+        "pages.css": "text/css",
+        "live.js": "text/javascript",
+        "mark.svg": "image/svg+xml",
+    }
 )
 """Each file with its content type."""
 

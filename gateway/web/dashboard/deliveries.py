@@ -4,6 +4,7 @@ Sending many again is asked twice: a page counts what is meant, and its form nam
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -150,14 +151,14 @@ def _state(text: str) -> DeliveryState | None:
     return DeliveryState(text) if text in set(DeliveryState) else None
 
 
-def _resent_state(visit: Visit, form: Any) -> DeliveryState:
+def _resent_state(visit: Visit, form: Mapping[str, str]) -> DeliveryState:
     state = _state(form.get("state") or DeliveryState.DEAD)
     if state not in _RESENT:
         raise NotDone(visit.say("error.form"))
     return state
 
 
-def _wanted(visit: Visit, form: dict[str, str]) -> dict[str, Any]:
+def _wanted(visit: Visit, form: Mapping[str, str]) -> dict[str, Any]:
     """Return what is to be sent again, as the desk takes it."""
     since = read_minute(visit.shapes, form["since"])
     if since is None:

@@ -7,6 +7,8 @@ from gateway.web.dashboard.deliveries import DeliveryPages
 from gateway.web.dashboard.door import Door, harden
 from gateway.web.dashboard.live import Live
 from gateway.web.dashboard.login import LogIn
+from gateway.web.dashboard.order import OrderPage
+from gateway.web.dashboard.orders import OrderList
 from gateway.web.dashboard.overview import Overview
 from gateway.web.dashboard.sessions import SessionPage
 from gateway.web.dashboard.static import Static
@@ -29,6 +31,8 @@ class Dashboard:
             *self.live.routes,
             *Overview(tools).routes,
             *DeliveryPages(tools).routes,
+            *OrderList(tools).routes,
+            *OrderPage(tools).routes,
             *AuditLog(tools).routes,
             *SessionPage(tools).routes,
         ]

@@ -19,6 +19,10 @@ _MONTHS: Final = {
     "id": ("Jan", "Feb", "Mar", "Apr", "Mei", "Jun", "Jul", "Agu", "Sep", "Okt", "Nov", "Des"),
     "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 }
+_WEEKDAYS: Final = {
+    "id": ("Sen", "Sel", "Rab", "Kam", "Jum", "Sab", "Min"),
+    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+}
 _UNITS: Final = {
     "id": ("detik", "menit", "jam", "hari"),
     "en": ("s", "min", "h", "d"),
@@ -84,6 +88,11 @@ class Shapes:
     def day(self, at: int) -> str:
         """Return `2026-11-26`, as a date's field of a form has it."""
         return f"{self._local(at):%Y-%m-%d}"
+
+    def weekday(self, at: int) -> str:
+        """Return `Kam 26`: a day of the week and of the month."""
+        local = self._local(at)
+        return f"{_WEEKDAYS[self.language][local.weekday()]} {local.day}"
 
     def hour(self, at: int) -> str:
         """Return `08:00`."""

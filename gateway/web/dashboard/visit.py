@@ -14,6 +14,8 @@ from aiohttp import web
 from gateway.clock import Clock
 from gateway.domain.errors import NotDone
 from gateway.flow.desk import Desk
+from gateway.flow.directory import Directory
+from gateway.flow.ledger import Ledger
 from gateway.flow.sessions import Sessions
 from gateway.store import SessionRow, Store
 from gateway.web.body import NoBody, read_body
@@ -43,6 +45,8 @@ class Tools:
     Attributes:
         store: the journal, to read.
         desk: whatever changes something.
+        ledger: looks through the orders.
+        directory: the resellers, and the saldo last seen.
         sessions: who is logged in.
         gate: addresses behind proxies, and whether the gateway goes down.
         clock: Unix milliseconds.
@@ -50,6 +54,8 @@ class Tools:
 
     store: Store
     desk: Desk
+    ledger: Ledger
+    directory: Directory
     sessions: Sessions
     gate: Gate
     clock: Clock

@@ -10,8 +10,10 @@ from typing import Final
 from gateway.web.dashboard.words.common import COMMON
 from gateway.web.dashboard.words.deliveries import DELIVERIES
 from gateway.web.dashboard.words.office import OFFICE
+from gateway.web.dashboard.words.orders import ORDERS
+from gateway.web.dashboard.words.overview import OVERVIEW
 
-ALL: Final = MappingProxyType({**COMMON, **OFFICE, **DELIVERIES})
+ALL: Final = MappingProxyType({**COMMON, **OFFICE, **ORDERS, **OVERVIEW, **DELIVERIES})
 """Key to (Indonesian, English)."""
 
 _PLACE: Final = {"id": 0, "en": 1}

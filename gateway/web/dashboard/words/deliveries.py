@@ -23,10 +23,8 @@ DELIVERIES: Final[dict[str, tuple[str, str]]] = {
     ),
     "host.pause": ("Jeda host ini", "Pause this host"),
     "host.pause_means": (
-        "Selama dijeda, tidak ada yang dikirim ke host ini dan jatah percobaan tidak terpakai, juga"
-        " setelah gateway dimulai ulang.",
-        "While it is paused nothing is sent to it and no attempt is used up, also after the gateway"
-        " has started anew.",
+        "Selama dijeda tidak ada yang dikirim ke host ini, dan jatah percobaan tidak terpakai.",
+        "While it is paused nothing is sent to it, and no attempt is used up.",
     ),
     "host.reason": ("Alasan (boleh kosong)", "Reason (may be empty)"),
     "host.resume": ("Lanjutkan", "Resume"),
