@@ -44,7 +44,7 @@ pytestmark = pytest.mark.timeout(60)
 @pytest.fixture(autouse=True)
 def _short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what is looked through part by part have parts that are short beside FEW."""
-    monkeypatch.setattr(sqlite_hosts, "PART", 200)
+    monkeypatch.setattr(sqlite_hosts, "PART", 50)
 
 
 FEW, MANY = 1_000, 20_000

@@ -107,7 +107,8 @@ class DeliveryPages:
     async def resend_all(self, visit: Visit) -> web.StreamResponse:
         """Send again what the page before has counted."""
         form = await visit.form()
-        wanted = {"host": form.get("host") or None, "state": _resent_state(visit, form)}
+        wanted: dict[str, Any] = {"host": form.get("host") or None}
+        wanted["state"] = _resent_state(visit, form)
         for name in ("since", "until"):
             wanted[name] = to_number(visit, form.get(name, ""))
         await visit.do("delivery.resend_all", **wanted)
