@@ -39,6 +39,7 @@ LIVE = frozenset(
         "limits.max_open_orders",
         "catalog.ttl_s",
         "catalog.unknown_price",
+        "catalog.history_every_s",
         "log.format",
         "log.level",
     }

@@ -237,6 +237,11 @@ class Catalog(_Section):
         "2 seconds and none is kept. send trusts; refuse fails the order with PRICE_CHANGED, "
         "and so all such orders while the upstream's list is down.",
     )
+    history_every_s: Duration = Field(
+        default=900.0,
+        description="Seconds between two looks at the upstream's list for the history of prices, "
+        "one call for each upstream key in use; 0 looks never. Changes are kept for half a year.",
+    )
 
 
 class Log(_Section):

@@ -11,7 +11,15 @@ moment.
 
 from gateway.store.hosts import FoundDeliveries, HostRow, Hosts, PausedHost
 from gateway.store.intents import Archive, Store
+from gateway.store.links import LinkRow, Links
 from gateway.store.office import AdminRow, AuditRow, Office, SessionRow
+from gateway.store.products import (
+    ProductChange,
+    ProductRow,
+    Products,
+    SoldPart,
+    SoldProduct,
+)
 from gateway.store.records import (
     AccountRow,
     Busy,
@@ -54,6 +62,8 @@ __all__ = [
     "JournalSize",
     "JournalUnusable",
     "KeyRow",
+    "LinkRow",
+    "Links",
     "Office",
     "OldOrder",
     "OldPart",
@@ -61,12 +71,17 @@ __all__ = [
     "OrderSearch",
     "PausedHost",
     "Place",
+    "ProductChange",
+    "ProductRow",
+    "Products",
     "Record",
     "ResellerRow",
     "Resent",
     "Sealed",
     "Search",
     "SessionRow",
+    "SoldPart",
+    "SoldProduct",
     "Store",
     "TalliedOrders",
     "Tally",

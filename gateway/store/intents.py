@@ -12,7 +12,9 @@ from gateway.domain.alert import Alert
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Order
 from gateway.store.hosts import Hosts
+from gateway.store.links import Links
 from gateway.store.office import Office
+from gateway.store.products import Products
 from gateway.store.records import (
     AccountRow,
     Busy,
@@ -52,7 +54,7 @@ class Archive(Protocol):
         ...
 
 
-class Store(Office, Hosts, Search, Protocol):
+class Store(Office, Search, Hosts, Links, Products, Protocol):
     """What can be asked of a journal."""
 
     async def place(self, record: Record) -> tuple[Order, bool]:

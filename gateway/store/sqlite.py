@@ -58,6 +58,7 @@ from gateway.store.rows import (
 from gateway.store.sqlite_archive import forget, old_part
 from gateway.store.sqlite_hosts import HostTables
 from gateway.store.sqlite_known import KnownOrders
+from gateway.store.sqlite_links import LinkTables
 from gateway.store.sqlite_lists import (
     first_wanted,
     newest_alerts,
@@ -68,6 +69,7 @@ from gateway.store.sqlite_office import OfficeTables
 from gateway.store.sqlite_orders import OrderWrites
 from gateway.store.sqlite_outbox import due_deliveries, resend_part
 from gateway.store.sqlite_page import see_saldo
+from gateway.store.sqlite_products import ProductTables
 from gateway.store.sqlite_seals import SealsFrom, seal_part
 from gateway.store.sqlite_search import SearchTables
 from gateway.store.sqlite_upkeep import bring_back, end_alert, move_times, note_time, raise_alert
@@ -170,7 +172,7 @@ def peek(path: Path, key: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-class SqliteStore(OfficeTables, SearchTables, HostTables):
+class SqliteStore(OfficeTables, SearchTables, HostTables, LinkTables, ProductTables):
     """`gateway.store.Store` on one SQLite file."""
 
     def __init__(self, path: Path, lock: Lock, writer: Thread, reader: Thread) -> None:
