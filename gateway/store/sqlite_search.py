@@ -91,9 +91,7 @@ def _first_since(connection: sqlite3.Connection, at: int) -> int:
 class _Part:
     """Where a part lies, along which index, and what its orders have to be."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, wanted: OrderSearch, size: int = PART
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, wanted: OrderSearch, size: int) -> None:
         self._connection = connection
         self._wanted = wanted
         self.conditions, self.values = _conditions(wanted)
@@ -162,7 +160,9 @@ def _conditions(wanted: OrderSearch) -> tuple[list[str], dict[str, Any]]:
     for name in ("reseller", "invoice_number", "dialect"):
         value = getattr(wanted, name)
         if value is not None:
-            conditions.append(f"{name} = :{name}")
+            # Of one trx_id there are few, and all of a reseller's must not be walked for them.
+            column = f"+{name}" if wanted.trx_id is not None else name
+            conditions.append(f"{column} = :{name}")
             values[name] = value
     for name in _PARTS_OF:
         value = getattr(wanted, name)
@@ -189,7 +189,7 @@ def _literally(text: str) -> str:
 
 
 def _find(connection: sqlite3.Connection, wanted: OrderSearch, limit: int) -> FoundOrders:
-    part = _Part(connection, wanted)
+    part = _Part(connection, wanted, PART)
     sql = part.sql(SELECT_ORDER, "ORDER BY id DESC LIMIT :limit")
     orders = tuple(map(order_from, _rows(connection, sql, part.given(limit=limit))))
     next_id = orders[-1].id if len(orders) == limit else part.next_id
