@@ -26,6 +26,7 @@ LOST = (Status.FAILED, Status.REFUNDED)
 # A count is taken for true so long: where something was still open, and where nothing was.
 _FRESH_MS = 5 * MS_PER_S
 _SETTLED_MS = 600 * MS_PER_S
+_WHOLE_S = 8.0  # in which some ten million orders are counted
 _REMEMBERED = 400  # hours: two weeks, some 1 KiB each
 
 
@@ -36,12 +37,10 @@ class Totals:
     Attributes:
         tallies: by status and class of span.
         is_whole: all of them were looked at; else these are the least.
-        next_id: where to go on where it is not.
     """
 
     tallies: list[Tally] = field(default_factory=list)
     is_whole: bool = True
-    next_id: int | None = None
 
     def count(self, statuses: Iterable[Status] | None = None) -> int:
         """Return how many there are, of some statuses or of all."""
@@ -137,18 +136,22 @@ class Ledger:
                 return FoundOrders(orders=tuple(orders), next_id=next_id)
 
     async def totals(self, wanted: OrderSearch, within_s: float) -> Totals:
-        """Count orders, newest first, for some time; one count at a time goes on for long."""
+        """Count orders, newest first; no part is begun after this many seconds."""
         until = _moment() + within_s
         totals = Totals()
         next_id = wanted.before_id
+        while True:
+            part = await self._store.tally_orders(replace(wanted, before_id=next_id))
+            totals.tallies += part.tallies
+            next_id = part.next_id
+            if next_id is None or _moment() >= until:
+                totals.is_whole = next_id is None
+                return totals
+
+    async def whole_totals(self, wanted: OrderSearch) -> Totals:
+        """Count orders for as long as it takes, within reason; one such count at a time."""
         async with self._turn:
-            while True:
-                part = await self._store.tally_orders(replace(wanted, before_id=next_id))
-                totals.tallies += part.tallies
-                next_id = part.next_id
-                if next_id is None or _moment() >= until:
-                    totals.is_whole, totals.next_id = next_id is None, next_id
-                    return totals
+            return await self.totals(wanted, _WHOLE_S)
 
     async def hours(self, since: int, until: int, within_s: float) -> list[Totals]:
         """Return the totals of each hour, oldest first; one that is not counted yet is not whole.

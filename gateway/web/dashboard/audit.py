@@ -36,5 +36,5 @@ class AuditLog:
 
 def _details(row: AuditRow) -> list[tuple[str, str]]:
     """Return what a row keeps beside what it is about."""
-    kept: dict[str, str] = json.loads(row.details)
-    return [(name, value) for name, value in kept.items() if value != row.about]
+    kept: list[tuple[str, str]] = list(json.loads(row.details).items())
+    return kept[1:] if kept and kept[0][1] == row.about else kept

@@ -15,6 +15,7 @@ HEIGHT: Final = 150
 _TOP: Final = 8
 _BASE: Final = 128  # where the bars stand; labels are below
 _LEFT: Final = 34  # room for the scale
+_RIGHT: Final = WIDTH - 40  # and for that of the shares
 _GAP: Final = 0.22  # of a bar's place
 
 
@@ -60,18 +61,22 @@ class Chart:
         lines: points of lines, as SVG wants them, by their kind.
         labels: below the bars.
         scale: lines across, with what they stand for.
+        shares: what they stand for where a line shows shares.
+        right: where the bars end.
     """
 
     boxes: tuple[Box, ...]
     lines: tuple[tuple[str, str], ...]
     labels: tuple[Mark, ...]
     scale: tuple[Mark, ...]
+    shares: tuple[Mark, ...] = ()
+    right: float = _RIGHT
 
 
 def volume(slots: Sequence[Slot]) -> Chart:
     """Return how many orders there were, and the share of them that was sold."""
     most = _round_up(max((slot.totals.count() for slot in slots), default=0))
-    place = (WIDTH - _LEFT) / max(len(slots), 1)
+    place = (_RIGHT - _LEFT) / max(len(slots), 1)
     boxes: list[Box] = []
     for n, slot in enumerate(slots):
         y = float(_BASE)
@@ -82,7 +87,9 @@ def volume(slots: Sequence[Slot]) -> Chart:
                 x = _LEFT + place * (n + _GAP / 2)
                 boxes.append(Box(kind, _r(x), _r(y), _r(place * (1 - _GAP)), _r(height)))
     rates = [slot.totals.count(SOLD) / slot.decided if slot.decided else None for slot in slots]
-    return Chart(tuple(boxes), _line("rate", rates, 1.0), _labels(slots), _scale(most))
+    lines = _line("rate", rates, 1.0)
+    shares = tuple(Mark(WIDTH, _height(n / 2), f"{50 * n} %") for n in range(3))
+    return Chart(tuple(boxes), lines, _labels(slots), _scale(most), shares)
 
 
 def lasting(slots: Sequence[Slot], most_s: float | None = None) -> Chart:
@@ -101,7 +108,7 @@ def _seconds(slot: Slot, share: float) -> float | None:
 
 def _line(kind: str, values: Sequence[float | None], most: float) -> tuple[tuple[str, str], ...]:
     """Return a line, broken where there is no value; a value alone becomes a short dash."""
-    place = (WIDTH - _LEFT) / max(len(values), 1)
+    place = (_RIGHT - _LEFT) / max(len(values), 1)
     runs: list[list[tuple[float, float]]] = [[]]
     for n, value in enumerate(values):
         if value is None:
@@ -121,7 +128,7 @@ def _line(kind: str, values: Sequence[float | None], most: float) -> tuple[tuple
 
 def _labels(slots: Sequence[Slot]) -> tuple[Mark, ...]:
     """Return labels that do not touch each other."""
-    place = (WIDTH - _LEFT) / max(len(slots), 1)
+    place = (_RIGHT - _LEFT) / max(len(slots), 1)
     step = max(1, -(-len(slots) // 8))
     return tuple(
         Mark(_r(_LEFT + place * (n + 0.5)), HEIGHT - 6, slot.label)
@@ -132,9 +139,13 @@ def _labels(slots: Sequence[Slot]) -> tuple[Mark, ...]:
 
 def _scale(most: float) -> tuple[Mark, ...]:
     return tuple(
-        Mark(_LEFT - 5, _r(_BASE - (_BASE - _TOP) * share), _short(most * share))
-        for share in (0.0, 0.5, 1.0)
+        Mark(_LEFT - 5, _height(share), _short(most * share)) for share in (0.0, 0.5, 1.0)
     )
+
+
+def _height(share: float) -> float:
+    """Return where a share of the greatest stands."""
+    return _r(_BASE - (_BASE - _TOP) * share)
 
 
 def _short(value: float) -> str:

@@ -19,7 +19,6 @@ from gateway.web.dashboard.visit import Route, Tools, Visit
 ROWS: Final = 50
 _FIND_S: Final = 0.04  # with what it takes to write the page below a tenth of a second
 _TOTAL_S: Final = 0.025
-_WHOLE_TOTAL_S: Final = 8.0  # where all is asked for: some ten million orders
 
 GROUPS: Final[dict[str, tuple[Status, ...]]] = {"sold": SOLD, "open": OPEN, "lost": LOST}
 """What a filter calls several statuses."""
@@ -108,8 +107,10 @@ class OrderList:
         everything = await ledger.between(
             replace(asked.search, before_id=None), asked.since, asked.until
         )
-        is_whole = visit.asked("totals") == "all"
-        totals = await ledger.totals(everything, _WHOLE_TOTAL_S if is_whole else _TOTAL_S)
+        if visit.asked("totals") == "all":
+            totals = await ledger.whole_totals(everything)
+        else:
+            totals = await ledger.totals(everything, _TOTAL_S)
         return await visit.page(
             "orders.html",
             orders=found.orders,

@@ -76,6 +76,15 @@ class Shapes:
         local = self._local(at)
         return f"{self.date(at)} {local:%H:%M:%S}"
 
+    def brief(self, at: int) -> str:
+        """Return `08:15:03` of today, and `25 Nov 08:15` of another day."""
+        local = self._local(at)
+        if local.date() == self._local(self.now).date():
+            return f"{local:%H:%M:%S}"
+        if local.year != self._local(self.now).year:
+            return self.date(at)
+        return f"{local.day} {_MONTHS[self.language][local.month - 1]} {local:%H:%M}"
+
     def precise(self, at: int) -> str:
         """Return a time to the millisecond."""
         return f"{self.time(at)}.{at % MS_PER_S:03}"
@@ -125,6 +134,8 @@ class Shapes:
             return _NOTHING
         second, minute, hour, day = _UNITS[self.language]
         seconds = ms / MS_PER_S
+        if seconds < 1:
+            return f"{round(ms)} ms"
         if seconds < _TENTHS_BELOW_S:
             text = f"{seconds:.1f} {second}"
             return text.replace(".", ",") if self.language == "id" else text
