@@ -4,6 +4,7 @@ Pure functions of the settings, and which of the keys a reload takes over.
 """
 
 from gateway.config import Settings
+from gateway.config.keys import SECTIONS
 from gateway.domain.order import Rules
 from gateway.domain.schedule import WATCH_S
 from gateway.flow.account import MAX_ASKING
@@ -40,6 +41,7 @@ LIVE = frozenset(
         "catalog.ttl_s",
         "catalog.unknown_price",
         "catalog.history_every_s",
+        *(f"alert.{key}" for key in SECTIONS["alert"].model_fields if key != "timeout_s"),
         "log.format",
         "log.level",
     }

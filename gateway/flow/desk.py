@@ -7,7 +7,7 @@ in and out is plain data, ready for JSON.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -76,6 +76,10 @@ class Desk:
             "delivery.resend": self.delivery_resend,
             "delivery.resend_all": self.delivery_resend_all,
         }
+
+    def add(self, commands: Mapping[str, Callable[..., Any]]) -> None:
+        """Take up further commands, each by its name."""
+        self._commands.update(commands)
 
     async def do(self, command: str, values: dict[str, Any], who: str = CLI) -> Any:
         """Do one command by its name.

@@ -12,6 +12,15 @@ moment.
 from gateway.store.hosts import FoundDeliveries, HostRow, Hosts, PausedHost
 from gateway.store.intents import Archive, Store
 from gateway.store.links import LinkRow, Links
+from gateway.store.notices import (
+    LateDeliveries,
+    LongOpen,
+    Notice,
+    NoticeOutcome,
+    Notices,
+    Pulse,
+    Standing,
+)
 from gateway.store.office import AdminRow, AuditRow, Office, SessionRow
 from gateway.store.products import (
     ProductChange,
@@ -41,6 +50,7 @@ from gateway.store.records import (
     Sealed,
     Telling,
     WaitingCallback,
+    as_step,
 )
 from gateway.store.search import FoundOrders, OrderSearch, Search, TalliedOrders, Tally
 
@@ -62,8 +72,13 @@ __all__ = [
     "JournalSize",
     "JournalUnusable",
     "KeyRow",
+    "LateDeliveries",
     "LinkRow",
     "Links",
+    "LongOpen",
+    "Notice",
+    "NoticeOutcome",
+    "Notices",
     "Office",
     "OldOrder",
     "OldPart",
@@ -74,6 +89,7 @@ __all__ = [
     "ProductChange",
     "ProductRow",
     "Products",
+    "Pulse",
     "Record",
     "ResellerRow",
     "Resent",
@@ -82,9 +98,11 @@ __all__ = [
     "SessionRow",
     "SoldPart",
     "SoldProduct",
+    "Standing",
     "Store",
     "TalliedOrders",
     "Tally",
     "Telling",
     "WaitingCallback",
+    "as_step",
 ]
