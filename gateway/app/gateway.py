@@ -26,14 +26,18 @@ from gateway.clock import SteadyClock
 from gateway.config import Settings
 from gateway.domain.errors import JournalUnavailable
 from gateway.flow.account import Account
+from gateway.flow.admins import Admins
 from gateway.flow.catalog import Catalog
 from gateway.flow.desk import Desk
 from gateway.flow.directory import Directory
+from gateway.flow.hosts import Hosts
 from gateway.flow.housekeeping import Housekeeper
 from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Intake
+from gateway.flow.ledger import Ledger
 from gateway.flow.notifier import Notifier
 from gateway.flow.orders import Orders
+from gateway.flow.passwords import Passwords
 from gateway.flow.price import PriceGuard
 from gateway.flow.recheck import Recheck
 from gateway.flow.reconciling import Reconciling
@@ -42,6 +46,7 @@ from gateway.flow.resellers import Resellers
 from gateway.flow.restoring import Restoring
 from gateway.flow.safekeeping import Safekeeping
 from gateway.flow.sealing import Sealing
+from gateway.flow.sessions import Sessions
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Manner, Submission
 from gateway.flow.timekeeper import Timekeeper
@@ -51,6 +56,7 @@ from gateway.store import Store
 from gateway.store.open import keeper_of, one_name
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
+from gateway.web.dashboard import Dashboard, Tools
 from gateway.web.door import Door, Limits
 from gateway.web.gate import Gate
 from gateway.web.json_api import JsonDialect
@@ -154,7 +160,7 @@ class Gateway:
 
     def _build_around(self, settings: Settings, journal: Journal, clock: SteadyClock) -> None:
         """Build what is not on an order's way to the upstream and back."""
-        store, vault = journal.store, journal.vault
+        store, vault, passwords = journal.store, journal.vault, Passwords()
         self.inbox = Inbox(store, self.settlement, self.submission, self.directory, clock)
         self.inbox.listen(self.recheck.take_news)
         self.inbox.adopt = self.restoring.adopt_called_back
@@ -165,13 +171,17 @@ class Gateway:
             store,
             Resellers(store, vault, self.directory, clock),
             Orders(store, self.recheck, self.settlement, clock),
+            Hosts(store, clock, silent=self.relay.silent, on_change=self.relay.look_who_is_paused),
             Sealing(store, vault),
+            Admins(store, passwords, clock),
             clock,
             self.relay.bell.ring,
         )
         self.safekeeping = Safekeeping(store, keeper_of(store), clock)
         self.desk.add(self.safekeeping.commands)
         self.desk.add(Reconciling(store, self.recheck, clock).commands)
+        self.sessions = Sessions(store, passwords, clock)
+        self.settlement.changed = self.relay.changed = self.desk.pulse.beat
         self.timekeeper = Timekeeper(
             store,
             self.settlement,
@@ -240,8 +250,19 @@ class Gateway:
             strangers=self.gate.strangers,
             quick=quick_routes(dialects),
         )
+        self.dashboard = Dashboard(
+            Tools(
+                store=store,
+                desk=self.desk,
+                ledger=Ledger(store, self._clock),
+                directory=self.directory,
+                sessions=self.sessions,
+                gate=self.gate,
+                clock=self._clock,
+            )
+        )
         self.admin = Listener(
-            admin_app(health),
+            admin_app(health, self.dashboard),
             *admin.address,
             door=Door("admin", Limits(connections=ADMIN_CONNECTIONS), self.gate.is_ours),
         )

@@ -1,4 +1,4 @@
-"""`otomax-gateway delivery …`: who was told what, and telling it again."""
+"""`otomax-gateway delivery …`: who was told what, telling it again, and hosts that are paused."""
 
 import re
 from functools import partial
@@ -13,7 +13,7 @@ from gateway.cli.options import config_option, json_option
 
 @click.group()
 def delivery() -> None:
-    """List deliveries, send one again."""
+    """List deliveries, send some again, pause a host."""
 
 
 @delivery.command("list")
@@ -125,3 +125,45 @@ def _resent(row: dict[str, int], *, dry_run: bool) -> str:
     if row["skipped"]:
         said += f"; skipped, for their orders have a newer one: {row['skipped']}"
     return said
+
+
+@delivery.command()
+@json_option
+@config_option
+def hosts(config: Path | None, *, as_json: bool) -> None:
+    """List the hosts that are told, those that fail first."""
+    show(ask(config, "delivery.hosts"), as_json=as_json, table=_hosts_table)
+
+
+def _hosts_table(rows: list[dict[str, Any]]) -> str:
+    cells = [
+        [
+            row["host"],
+            str(row["due"]),
+            str(row["dead"]),
+            local_time(row["silent_since"]),
+            local_time(row["paused_since"]),
+            row["last_result"] or "-",
+        ]
+        for row in rows
+    ]
+    return columns(cells, ["HOST", "DUE", "DEAD", "SILENT SINCE", "PAUSED SINCE", "LAST RESULT"])
+
+
+@delivery.command()
+@click.argument("host", metavar="HOST:PORT")
+@click.option("--reason", default="", help="Why, for whoever wonders.")
+@config_option
+def pause(host: str, config: Path | None, reason: str) -> None:
+    """Send nothing to a host until it is resumed; what is due for it waits, also over a start."""
+    made = ask(config, "delivery.pause", host=host, reason=reason)
+    click.echo(f"{made['host']} is paused")
+
+
+@delivery.command()
+@click.argument("host", metavar="HOST:PORT")
+@config_option
+def resume(host: str, config: Path | None) -> None:
+    """Send to a paused host again."""
+    made = ask(config, "delivery.resume", host=host)
+    click.echo(f"{made['host']} is told again")

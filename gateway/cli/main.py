@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "order": ("order:order", "List orders, show one, look it up, decide it."),
     "alert": ("alert:alert", "List what an operator must know, and take note of it."),
     "delivery": ("delivery:delivery", "List deliveries, send one again."),
+    "admin": ("admin:admin", "Say who may see the dashboard, end their sessions."),
     "archive": ("archive:archive", "Move the timelines of old orders out of the journal."),
     "reconcile": ("reconcile:reconcile", "Compare a day's orders with the upstream's word."),
     "backup": ("backup:backup", "Keep a copy of the journal."),

@@ -90,7 +90,8 @@ class Admin(_Section):
 
     listen: Listen = Field(
         default="127.0.0.1:8081",
-        description="HOST:PORT for /metrics, /healthz, /readyz. Keep it off the public network.",
+        description="HOST:PORT for the dashboard, /metrics, /healthz, /readyz. Keep it off the "
+        "public network; where it must be reached from elsewhere, put a proxy with TLS in front.",
     )
 
     @property
@@ -255,6 +256,11 @@ class Catalog(_Section):
         "known, for the product is not in the upstream's list, or that is not to be had within "
         "2 seconds and none is kept. send trusts; refuse fails the order with PRICE_CHANGED, "
         "and so all such orders while the upstream's list is down.",
+    )
+    history_every_s: Duration = Field(
+        default=900.0,
+        description="Seconds between two looks at the upstream's list for the history of prices, "
+        "one call for each upstream key in use; 0 looks never. Changes are kept for half a year.",
     )
 
 

@@ -18,7 +18,14 @@ from gateway.flow.directory import Directory
 from gateway.flow.shared import Running, Shared
 from gateway.flow.shelf import Held, Name, Shelf
 from gateway.log import get_logger
-from gateway.protocol.catalog import ALL_PRODUCTS, Question, prices_in, read_reply
+from gateway.protocol.catalog import (
+    ALL_PRODUCTS,
+    Product,
+    Question,
+    prices_in,
+    products_in,
+    read_reply,
+)
 from gateway.protocol.json_api import Answer
 
 log = get_logger(__name__)
@@ -40,6 +47,14 @@ class Listed:
 
     answer: Answer
     is_stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The products under one upstream key, and when the upstream was asked, Unix milliseconds."""
+
+    products: list[Product]
+    asked_at: int
 
 
 class Catalog:
@@ -114,6 +129,26 @@ class Catalog:
                 await _heard(fetching, self._loop.time() + within_s, is_held=True)
                 held = self._shelf.get(name)
         return None if held is None else self._prices(name, held).get(product_code)
+
+    async def products(self, account: str, within_s: float) -> Shown | None:
+        """Return the products under an account's key; None where nobody knows them.
+
+        Args:
+            account: under whose key.
+            within_s: how long a new list is waited for, where what is held is too old; seconds.
+        """
+        name = (account, ALL_PRODUCTS.path)
+        held = self._shelf.get(name)
+        if held is None or not self._is_fresh(held):
+            fetching = self._fetch_for_all(account, ALL_PRODUCTS)
+            if fetching is not None:
+                await _heard(fetching, self._loop.time() + within_s, is_held=False)
+                held = self._shelf.get(name)
+        if held is None:
+            return None
+        # A list of 10,000 products takes some tens of milliseconds to read.
+        listed = await asyncio.to_thread(products_in, held.answer.body)
+        return Shown(listed, held.asked_at)
 
     def _prices(self, name: Name, held: Held) -> dict[str, int]:
         """Return a list's prices; reading them takes some milliseconds, so once is enough."""

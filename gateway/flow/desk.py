@@ -1,19 +1,25 @@
 """What the operator may do: resellers, orders, alerts, deliveries, one method a command.
 
 The same desk serves the commands of a running gateway, over a socket of its own, and those of one
-that is not running, in the command's own process: so there is never a second writer. All that goes
+that is not running, in the command's own process: so there is never a second writer. The dashboard
+comes through the same door, and whatever changes something is kept in the audit log. All that goes
 in and out is plain data, ready for JSON.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from gateway.clock import Clock
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import NotDone
+from gateway.flow.admins import Admins
 from gateway.flow.archiving import Archiving
+from gateway.flow.audit import CLI, Audit
+from gateway.flow.hosts import Hosts
 from gateway.flow.orders import Orders
+from gateway.flow.pulse import Pulse
 from gateway.flow.resellers import Resellers
 from gateway.flow.sealing import Sealing
 from gateway.protocol.shown import shown_delivery, when
@@ -27,7 +33,9 @@ class Desk:
         store: the journal.
         resellers: the commands about resellers.
         orders: the commands about orders and alerts.
+        hosts: the commands about hosts.
         sealing: the commands about the key file.
+        admins: the commands about who sees the dashboard.
         clock: Unix milliseconds.
         on_delivery: called when a delivery became due.
     """
@@ -37,7 +45,9 @@ class Desk:
         store: Store,
         resellers: Resellers,
         orders: Orders,
+        hosts: Hosts,
         sealing: Sealing,
+        admins: Admins,
         clock: Clock,
         on_delivery: Callable[[], None],
     ) -> None:
@@ -45,8 +55,11 @@ class Desk:
         self._clock = clock
         self._on_delivery = on_delivery
         self._turn = asyncio.Lock()
+        self._audit = Audit(store, clock)
+        self.pulse = Pulse()
         self.resellers = resellers
         self.orders = orders
+        self.hosts = hosts
         self._commands: dict[str, Callable[..., Any]] = {
             "reseller.add": self.resellers.add,
             "reseller.list": self.resellers.show_all,
@@ -55,7 +68,9 @@ class Desk:
             "reseller.rotate_key": self.resellers.rotate_key,
             "reseller.apply": self.resellers.apply,
             **orders.commands,
+            **hosts.commands,
             **sealing.commands,
+            **admins.commands,
             **Archiving(store, clock).commands,
             "delivery.list": self.delivery_list,
             "delivery.resend": self.delivery_resend,
@@ -66,8 +81,13 @@ class Desk:
         """Take up further commands, each by its name."""
         self._commands.update(commands)
 
-    async def do(self, command: str, values: dict[str, Any]) -> Any:
+    async def do(self, command: str, values: dict[str, Any], who: str = CLI) -> Any:
         """Do one command by its name.
+
+        Args:
+            command: its name.
+            values: what it takes.
+            who: an admin's name, or `cli`, for the audit log.
 
         Raises:
             NotDone: it could not be done; says why.
@@ -76,7 +96,10 @@ class Desk:
         if command not in self._commands:
             raise NotDone(f"this gateway knows no command {command!r}: is it of the same version?")
         async with self._turn:  # two that read, decide and write at once would undo each other
-            return await self._commands[command](**values)
+            work = partial(self._commands[command], **values)
+            result = await self._audit.kept(who, command, values, work)
+        self.pulse.beat()
+        return result
 
     async def delivery_list(
         self,

@@ -88,6 +88,11 @@ class Directory:
             return False
         return self._vault.hash_key(text) in self._by_hash
 
+    def accounts_in_use(self) -> list[str]:
+        """List the accounts under which somebody who is not suspended buys."""
+        rows = (row for row in self._by_code.values() if not row.suspended)
+        return sorted({row.account for row in rows if row.account is not None})
+
     def by_code(self, code: str) -> Reseller | None:
         """Return the reseller with this code."""
         return self._by_code.get(code)

@@ -314,6 +314,7 @@ class Intake:
             flight.tell(Told(order))
             return
         self._settlement.open_orders += 1
+        self._settlement.changed()
         if flight.abandoned:
             flight.tell(Told(await self._submission.never_send(order, _ABANDONED)))
             return

@@ -35,6 +35,8 @@ PER_RESELLER = 64  # of these at most to one reseller, however many hosts it nam
 REMEMBERED = 1000  # silent pairs; beyond it the one that was tried longest ago is forgotten
 _LOOK = 256  # deliveries that are read from the journal at a time
 _EVERY_S = 0.5
+# A pause that another gateway of the same journal wrote is seen so soon; one of ours at once.
+_PAUSED_FOR_S = 5.0
 # What has come to be due is looked for at once, but not more often than this: orders and attempts
 # that end one by one, hundreds a second, would have the journal read for each of them, half a
 # millisecond a look.
@@ -53,6 +55,10 @@ class Carrier(Protocol):
     ) -> Attempt:
         """Send one request; nothing that the URL or the other side does raises."""
         ...
+
+
+def _nobody() -> None:
+    """Tell nobody: nothing is wired yet."""
 
 
 class Relay:
@@ -85,11 +91,39 @@ class Relay:
         self._clock = clock
         self.schedule_s = schedule_s
         self.pauses_s: Sequence[float] = PAUSES_S
+        self.changed: Callable[[], None] = _nobody  # called for who looks on
         self.per_host = per_host
         self._under_way = UnderWay()
         self._looked_at = 0.0  # in the loop's time
         self._soon: asyncio.TimerHandle | None = None
         self._silent: dict[Pair, Breaker] = {}  # tried longest ago first
+        self._silent_since: dict[Pair, int] = {}  # of those that are shut
+        self._paused: tuple[str, ...] = ()
+        self._paused_until = 0.0  # for how long that is taken for true, in the loop's time
+
+    def silent(self) -> dict[str, int]:
+        """Return the hosts that do not answer, and since when, Unix milliseconds."""
+        since: dict[str, int] = {}
+        for (_, host), at in self._silent_since.items():
+            since[host] = min(at, since.get(host, at))
+        return since
+
+    def look_who_is_paused(self) -> None:
+        """Take note that a host was paused or resumed."""
+        self._paused_until = 0.0
+        self.bell.ring()
+
+    async def _paused_hosts(self) -> tuple[str, ...]:
+        """Return the hosts that are paused, as the journal said a moment ago."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._paused_until:
+            self._paused_until = now + _PAUSED_FOR_S
+            try:
+                self._paused = tuple(row.host for row in await self._store.paused_hosts())
+            except JournalUnavailable:
+                self._paused_until = 0.0
+                raise
+        return self._paused
 
     def wake(self) -> None:
         """Look for what has just come to be due: at once, or a moment after the last look."""
@@ -115,11 +149,13 @@ class Relay:
         under_way = self._under_way
         if under_way.room <= 0:
             return False
+        paused = await self._paused_hosts()
         self._looked_at = asyncio.get_running_loop().time()
         now = _moment()
+        full = [host for host, count in under_way.hosts.items() if count >= self.per_host]
         busy = Busy(
             orders=under_way.orders,
-            hosts=[host for host, count in under_way.hosts.items() if count >= self.per_host],
+            hosts=[*paused, *full],
             resellers=[code for code in under_way.resellers if not under_way.may_begin(code)],
             pairs=[pair for pair, silent in self._silent.items() if silent.is_shut(now)],
             of_each=self.per_host,
@@ -182,6 +218,7 @@ class Relay:
         self._remember(pair, after)
         was_shut, is_shut = (one is not None and one.pauses > 0 for one in (before, after))
         if is_shut and not was_shut:
+            self._silent_since[pair] = self._clock()
             log.warning("host.fell_silent", reseller=pair[0], host=pair[1])
         if was_shut and not is_shut:
             log.info("host.answered_again", reseller=pair[0], host=pair[1])
@@ -190,8 +227,12 @@ class Relay:
         self._silent.pop(pair, None)
         if silent is not None:
             self._silent[pair] = silent
+        else:
+            self._silent_since.pop(pair, None)
         if len(self._silent) > REMEMBERED:
-            del self._silent[next(iter(self._silent))]
+            oldest = next(iter(self._silent))
+            del self._silent[oldest]
+            self._silent_since.pop(oldest, None)
 
     async def _note(self, delivery: Delivery, attempt: Attempt) -> None:
         """Write down what came of an attempt, however long the journal is away."""
@@ -227,6 +268,7 @@ class Relay:
         return await self._store.change_delivery(delivery.id, decide)
 
     def _log(self, written: DeliveryRecord, attempt: Attempt) -> None:
+        self.changed()
         after = written.delivery
         metrics.delivery("accepted" if attempt.accepted else "refused").inc()
         log.info(

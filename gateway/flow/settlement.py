@@ -74,6 +74,9 @@ class Settlement:
         clock: Unix milliseconds.
         rules: the times that decide.
         tell_schedule_s: the waits before a message's attempts, seconds.
+
+    Attributes:
+        changed: called whenever an order changed, for who looks on.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class Settlement:
         self.tell_schedule_s = tell_schedule_s
         self._wake_recheck: Callable[[], None] = _nobody
         self._wake_relay: Callable[[], None] = _nobody
+        self.changed: Callable[[], None] = _nobody
 
     def follow(self, rules: Rules) -> None:
         """Decide by these times from now on."""
@@ -279,7 +283,8 @@ class Settlement:
             await asyncio.sleep(AFTER_TROUBLE_S)
 
     def ring(self, order: Order) -> None:
-        """Wake who has something to do for this order now."""
+        """Wake who has something to do for this order now, and who looks on."""
+        self.changed()
         if not order.is_open:
             self._wake_relay()
         if order.due_at is not None and order.due_at <= self._clock():

@@ -118,6 +118,24 @@ def _path(path: str, asked: dict[str, str]) -> str:
     return f"{path}?{query}" if query else path
 
 
+class Product(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A product of a list, as far as people look at it.
+
+    Attributes:
+        code: by which it is ordered.
+        name: as the upstream calls it.
+        price: whole Rupiah, rounded up; None where there is none that can be read.
+        category: title and subtitle.
+        is_active: it can be bought, by the upstream's word; None where it says nothing.
+    """
+
+    code: str
+    name: str
+    price: int | None
+    category: str
+    is_active: bool | None
+
+
 class _Answer(msgspec.Struct):
     data: msgspec.Raw
 
@@ -125,6 +143,19 @@ class _Answer(msgspec.Struct):
 class _Product(msgspec.Struct):
     product_code: Any = None
     product_price: Any = None
+
+
+class _Listed(msgspec.Struct):
+    product_code: Any = None
+    product_name: Any = None
+    product_price: Any = None
+    is_active: Any = None
+    category_title: Any = None
+    category_subtitle: Any = None
+
+
+class _List(msgspec.Struct):
+    data: list[_Listed]
 
 
 class _Products(msgspec.Struct):
@@ -141,6 +172,7 @@ class _UserAnswer(msgspec.Struct):
 
 _ANSWER = msgspec.json.Decoder(_Answer)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST = msgspec.json.Decoder(_List)
 _PRODUCTS = msgspec.json.Decoder(_Products)
 _USER_ANSWER = msgspec.json.Decoder(_UserAnswer)
 
@@ -207,6 +239,40 @@ def prices_in(body: bytes) -> dict[str, int]:
         if isinstance(code, str) and price is not None and price >= 0:
             prices[code] = max(price, prices.get(code, 0))
     return prices
+
+
+def products_in(body: bytes) -> list[Product]:
+    """Return the products of a list, by code; empty where it can not be read.
+
+    What has no code is left out; of two of one code the first counts, but the higher price.
+    """
+    try:
+        listed = _LIST.decode(body).data
+    except _UNREADABLE:
+        return []
+    prices = prices_in(body)
+    found: dict[str, Product] = {}
+    for one in listed:
+        code = one.product_code
+        if isinstance(code, str) and 0 < len(code) <= MAX_ID_CHARACTERS and code not in found:
+            category = (_text(one.category_title), _text(one.category_subtitle))
+            found[code] = Product(
+                code=code,
+                name=_text(one.product_name),
+                price=prices.get(code),
+                category=" · ".join(filter(None, category)),
+                is_active=_flag(one.is_active),
+            )
+    return [found[code] for code in sorted(found)]
+
+
+def _text(value: object) -> str:
+    return value[:MAX_ID_CHARACTERS] if isinstance(value, str) else ""
+
+
+def _flag(value: object) -> bool | None:
+    """Return what the document writes as true or as 1."""
+    return bool(value) if isinstance(value, int) else None
 
 
 def balance_in(body: bytes) -> int | None:

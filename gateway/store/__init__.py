@@ -9,7 +9,9 @@ Every method raises `JournalUnavailable` where the journal can not be read or wr
 moment.
 """
 
+from gateway.store.hosts import FoundDeliveries, HostRow, Hosts, PausedHost
 from gateway.store.intents import Archive, Store
+from gateway.store.links import LinkRow, Links
 from gateway.store.notices import (
     LateDeliveries,
     LongOpen,
@@ -18,6 +20,14 @@ from gateway.store.notices import (
     Notices,
     Pulse,
     Standing,
+)
+from gateway.store.office import AdminRow, AuditRow, Office, SessionRow
+from gateway.store.products import (
+    ProductChange,
+    ProductRow,
+    Products,
+    SoldPart,
+    SoldProduct,
 )
 from gateway.store.records import (
     AccountRow,
@@ -42,35 +52,56 @@ from gateway.store.records import (
     WaitingCallback,
     as_step,
 )
+from gateway.store.search import FoundOrders, OrderSearch, Search, TalliedOrders, Tally
 
 __all__ = [
     "AccountRow",
+    "AdminRow",
     "Archive",
+    "AuditRow",
     "Busy",
     "DeliveryFilter",
     "DeliveryRecord",
     "Entry",
     "Form",
+    "FoundDeliveries",
+    "FoundOrders",
+    "HostRow",
+    "Hosts",
     "JournalInUse",
     "JournalSize",
     "JournalUnusable",
     "KeyRow",
     "LateDeliveries",
+    "LinkRow",
+    "Links",
     "LongOpen",
     "Notice",
     "NoticeOutcome",
     "Notices",
+    "Office",
     "OldOrder",
     "OldPart",
     "OrderFilter",
+    "OrderSearch",
+    "PausedHost",
     "Place",
+    "ProductChange",
+    "ProductRow",
+    "Products",
     "Pulse",
     "Record",
     "ResellerRow",
     "Resent",
     "Sealed",
+    "Search",
+    "SessionRow",
+    "SoldPart",
+    "SoldProduct",
     "Standing",
     "Store",
+    "TalliedOrders",
+    "Tally",
     "Telling",
     "WaitingCallback",
     "as_step",

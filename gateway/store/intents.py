@@ -11,7 +11,11 @@ from typing import Protocol
 from gateway.domain.alert import Alarm
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Order
+from gateway.store.hosts import Hosts
+from gateway.store.links import Links
 from gateway.store.notices import Notices
+from gateway.store.office import Office
+from gateway.store.products import Products
 from gateway.store.records import (
     AccountRow,
     Busy,
@@ -30,6 +34,7 @@ from gateway.store.records import (
     Sealed,
     WaitingCallback,
 )
+from gateway.store.search import Search
 
 
 class Archive(Protocol):
@@ -50,7 +55,7 @@ class Archive(Protocol):
         ...
 
 
-class Store(Notices, Protocol):
+class Store(Office, Search, Hosts, Links, Products, Notices, Protocol):
     """What can be asked of a journal."""
 
     async def place(self, record: Record) -> tuple[Order, bool]:

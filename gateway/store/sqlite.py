@@ -56,18 +56,23 @@ from gateway.store.rows import (
     reseller_from,
 )
 from gateway.store.sqlite_archive import forget, old_part
+from gateway.store.sqlite_hosts import HostTables
 from gateway.store.sqlite_keeping import SqliteKeeping
 from gateway.store.sqlite_known import KnownOrders
+from gateway.store.sqlite_links import LinkTables
 from gateway.store.sqlite_lists import (
     first_wanted,
     newest_deliveries,
     newest_orders,
 )
 from gateway.store.sqlite_notices import SqliteNotices
+from gateway.store.sqlite_office import OfficeTables
 from gateway.store.sqlite_orders import OrderWrites
 from gateway.store.sqlite_outbox import due_deliveries, resend_part
 from gateway.store.sqlite_page import see_saldo
+from gateway.store.sqlite_products import ProductTables
 from gateway.store.sqlite_seals import SealsFrom, seal_part
+from gateway.store.sqlite_search import SearchTables
 from gateway.store.sqlite_upkeep import bring_back, move_times, note_time
 from gateway.store.sqlite_wal import LOG_LIMIT, empty_log, size
 from gateway.store.sqlite_write import (
@@ -168,7 +173,15 @@ def peek(path: Path, key: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-class SqliteStore(SqliteNotices, SqliteKeeping):
+class SqliteStore(
+    OfficeTables,
+    SearchTables,
+    HostTables,
+    LinkTables,
+    ProductTables,
+    SqliteNotices,
+    SqliteKeeping,
+):
     """`gateway.store.Store` on one SQLite file."""
 
     def __init__(self, path: Path, lock: Lock, writer: Thread, reader: Thread) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.web.callback import CallbackRoutes
+from gateway.web.dashboard import Dashboard
 from gateway.web.json_api import JsonDialect
 from gateway.web.json_catalog import JsonCatalog
 from gateway.web.json_door import wrong_method
@@ -88,13 +89,14 @@ def quick_routes(dialects: Dialects) -> Quick:
     )
 
 
-def admin_app(health: Health) -> web.Application:
-    """Return what the operator reaches."""
+def admin_app(health: Health, dashboard: Dashboard) -> web.Application:
+    """Return what the operator reaches; the dashboard has a list of its own."""
     app = web.Application()
     _add(
         app,
         {"/healthz": health.healthz, "/readyz": health.readyz, "/metrics": health.metrics},
     )
+    dashboard.add_to(app)
     return app
 
 

@@ -24,21 +24,33 @@ from gateway.domain.alert import Alarm, Kind
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Order, Status
 from gateway.store import (
+    AdminRow,
+    AuditRow,
     Busy,
     DeliveryFilter,
     DeliveryRecord,
     Entry,
     Form,
+    LinkRow,
     NoticeOutcome,
     OrderFilter,
+    OrderSearch,
+    PausedHost,
     Place,
+    ProductChange,
+    ProductRow,
     Record,
+    SessionRow,
     Store,
+    sqlite_hosts,
+    sqlite_products,
+    sqlite_search,
 )
 from gateway.store.sqlite import SqliteStore, open_sqlite
 from tests.store.journals import CODES, T0, account, message, order, record, reseller, sold
 
 pytestmark = pytest.mark.timeout(60)
+
 
 FEW, MANY = 1_000, 20_000
 STEPS_AT_ONCE = 10
@@ -283,11 +295,150 @@ class Exercise:
             part = await self.store.old_part(SINCE, place)
             await self.store.forget(part, SINCE, NOW, "archive.db")
 
+    async def admins(self) -> None:
+        await self.store.admins()
+
+    async def add_admin(self) -> None:
+        row = AdminRow(name="budi", role="viewer", password="x", created_at=NOW, changed_at=NOW)
+        await self.store.add_admin(row)
+
+    async def set_password(self) -> None:
+        await self.store.set_password("budi", "y", NOW)
+
+    async def add_session(self) -> None:
+        row = SessionRow(
+            hash=b"h" * 32, admin="budi", created_at=NOW, seen_at=NOW, address="-", agent="-"
+        )
+        await self.store.add_session(row, keep=3)
+
+    async def session(self) -> None:
+        await self.store.session(b"h" * 32)
+
+    async def sessions(self) -> None:
+        for name in (None, "budi"):
+            await self.store.sessions(name)
+
+    async def see_session(self) -> None:
+        await self.store.see_session(1, NOW)
+
+    async def end_sessions(self) -> None:
+        await self.store.end_sessions(ids=[1], admin="budi")
+
+    async def end_old_sessions(self) -> None:
+        await self.store.end_old_sessions(NOW, NOW)
+
+    async def remove_admin(self) -> None:
+        await self.store.remove_admin("budi")
+
+    async def add_audit(self) -> None:
+        row = AuditRow(at=NOW, who="cli", command="order.settle", outcome="begun")
+        await self.store.add_audit(row)
+
+    async def end_audit(self) -> None:
+        await self.store.end_audit(1, "done")
+
+    async def audit(self) -> None:
+        for who, about in ((None, None), ("cli", None), ("cli", "toko-1")):
+            await self.store.audit(who=who, about=about)
+
+    async def first_order_since(self) -> None:
+        await self.store.first_order_since(NOW)
+
+    def _searches(self) -> Iterator[OrderSearch]:
+        one_by_one: list[dict[str, Any]] = [
+            {},
+            {"trx_id": "new1"},
+            {"invoice_number": "INV7"},
+            {"product_code": "none"},
+            {"note": "none", "dialect": "json"},
+            {"statuses": ["SUCCESS"], "dest": "none"},
+            {"statuses": ["FAILED", "REFUNDED"]},
+            {"statuses": ["PENDING"]},
+        ]
+        for reseller_code in (None, "toko"):
+            for values in one_by_one:
+                yield OrderSearch(reseller=reseller_code, **values)
+
+    async def find_orders(self) -> None:
+        for wanted in self._searches():
+            await self.store.find_orders(wanted, 9)
+
+    async def tally_orders(self) -> None:
+        for wanted in self._searches():
+            await self.store.tally_orders(wanted)
+
+    async def oldest_open(self) -> None:
+        await self.store.oldest_open(5)
+
+    async def count_deliveries(self) -> None:
+        for state in (DeliveryState.DUE, DeliveryState.DEAD):
+            await self.store.count_deliveries(state, 9)
+
     async def empty_log(self) -> None:
         await self.store.empty_log()
 
     async def check_writable(self) -> None:
         await self.store.check_writable()
+
+    async def hosts(self) -> None:
+        await self.store.hosts(9)
+
+    async def find_deliveries(self) -> None:
+        for host in (None, "p.test:80"):
+            for state in (None, *DeliveryState):
+                for before_id in (None, FEW - 100):
+                    await self.store.find_deliveries(host, state, before_id, 9)
+
+    async def pause_host(self) -> None:
+        await self.store.pause_host(PausedHost(host="p.test:80", since=NOW, who="cli"))
+
+    async def paused_hosts(self) -> None:
+        await self.store.paused_hosts()
+
+    async def resume_host(self) -> None:
+        await self.store.resume_host("p.test:80")
+
+    async def add_link(self) -> None:
+        row = LinkRow(hash=b"l" * 32, reseller="toko", who="cli", created_at=NOW, ends_at=NOW + 9)
+        await self.store.add_link(row)
+
+    async def link(self) -> None:
+        await self.store.link(b"l" * 32)
+
+    async def links(self) -> None:
+        for code in (None, "toko"):
+            await self.store.links(code)
+
+    async def see_link(self) -> None:
+        await self.store.see_link(1, NOW)
+
+    async def end_link(self) -> None:
+        await self.store.end_link(1)
+
+    async def note_products(self) -> None:
+        change = ProductChange(
+            account="key1",
+            product_code="S1",
+            at=NOW,
+            kind="new",
+            name="x",
+            price=1,
+            status="",
+        )
+        row = ProductRow(product_code="S1", name="x", price=1, status="")
+        await self.store.note_products("key1", [(row, change)], [change], forget_before=SINCE)
+
+    async def products(self) -> None:
+        await self.store.products("key1")
+
+    async def product_changes(self) -> None:
+        for given in ((), ("key1",), ("key1", "S1")):
+            for before_id in (None, 5):
+                await self.store.product_changes(*given, before_id=before_id)
+
+    async def sold_products(self) -> None:
+        for before_id in (None, FEW - 100):
+            await self.store.sold_products("toko", 1, before_id)
 
 
 # Of the intents: what is no statement, or is seen with others.
@@ -362,6 +513,15 @@ async def noted(path: Path) -> AsyncIterator[tuple[SqliteStore, list[Noted]]]:
         await store.close()
 
 
+@pytest.fixture(autouse=True)
+def _short_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part is smaller than the smaller journal, so that it holds as many orders in both."""
+    for name in ("PART", "TALLY_PART"):
+        monkeypatch.setattr(sqlite_search, name, FEW // 2)
+    for module in (sqlite_hosts, sqlite_products):
+        monkeypatch.setattr(module, "PART", FEW // 20)
+
+
 @pytest.fixture(scope="module")
 def journals(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     folder = tmp_path_factory.mktemp("growth")
@@ -384,6 +544,17 @@ ACCEPTED: dict[str, str] = {
     "FROM deliveries INDEXED BY deliveries_due": "what is due, and nothing that is old",
     "FROM alerts WHERE acked_at IS NULL": "whether one is open",
     "SET acked_at = ? WHERE acked_at IS NULL": "what is open, all of which is taken note of",
+    "deliveries_of_pair WHERE next_at IS NOT NULL GROUP BY host": "counts what is due",
+    "deliveries_dead_of_host WHERE state = 'dead' AND next_at IS NULL GROUP BY": (
+        "counts what died, until it is sent again"
+    ),
+    "SELECT host, last_result, CASE WHEN state": "the newest thousand",
+    "deliveries_of_pair WHERE reseller IN (SELECT code FROM resellers)": "what is due for a host",
+    "FROM orders INDEXED BY orders_due WHERE due_at IS NOT NULL": "the same, sorted by age",
+    "FROM orders INDEXED BY orders_due WHERE id": "the same",
+    "INDEXED BY orders_unsold WHERE id": "sorts what one part holds of the few",
+    "INDEXED BY orders_unsold_of_reseller WHERE id": "the same",
+    "GROUP BY 1, 2": "sorts one row a status and span of one part",
     "told_at + ? WHERE acked_at IS NULL": "what is open",
     "told_at <= ?": "what is open, and was not told of for long",
     "about IS NOT NULL AND ended_at IS NULL": "the conditions that stand",

@@ -1,0 +1,48 @@
+"""Words of *Ringkasan*."""
+
+from typing import Final
+
+OVERVIEW: Final[dict[str, tuple[str, str]]] = {
+    "overview.title": ("Ringkasan", "Overview"),
+    "overview.today": ("Hari ini", "Today"),
+    "overview.day": ("24 jam terakhir", "Last 24 hours"),
+    "overview.week": ("7 hari terakhir", "Last 7 days"),
+    "overview.rate": ("{rate} sukses", "{rate} success"),
+    "overview.spans": (
+        "separuh dalam {half}, 95 % dalam {most}",
+        "half within {half}, 95 % within {most}",
+    ),
+    "overview.volume": ("Transaksi dan tingkat sukses", "Orders and success rate"),
+    "overview.lasting": ("Waktu sampai final (detik)", "Time to final (seconds)"),
+    "overview.key.good": ("sukses", "success"),
+    "overview.key.warn": ("pending", "pending"),
+    "overview.key.bad": ("gagal", "failed"),
+    "overview.key.rate": ("tingkat sukses", "success rate"),
+    "overview.key.p50": ("separuh", "half"),
+    "overview.key.p95": ("95 %", "95 %"),
+    "overview.as_table": ("Lihat sebagai tabel", "Show as a table"),
+    "overview.when": ("Waktu", "Time"),
+    "overview.counting": (
+        "Sebagian jam masih dihitung; angka ini paling sedikit. Muat ulang sebentar lagi.",
+        "Some hours are still being counted; these figures are the least. Reload in a moment.",
+    ),
+    "overview.oldest": ("Paling lama terbuka", "Open the longest"),
+    "overview.no_open": ("Tidak ada transaksi yang menggantung.", "No order is open."),
+    "overview.open_for": ("Menunggu", "Open for"),
+    "overview.all_open": ("Semua yang pending", "Everything open"),
+    "overview.deliveries": ("Kiriman ke panel", "Deliveries to panels"),
+    "overview.due": ("menunggu", "waiting"),
+    "overview.dead": ("mati", "dead"),
+    "overview.more_than": ("> {count}", "> {count}"),
+    "overview.saldo": ("Saldo", "Saldo"),
+    "overview.saldo_never": ("belum pernah terlihat", "never seen"),
+    "overview.saldo_key": ("Kunci supplier", "Upstream key"),
+    "overview.no_saldo": ("Belum ada kunci supplier.", "There is no upstream key yet."),
+    "overview.empty_in": ("habis dalam {hours} jam", "used up in {hours} hours"),
+    "overview.alerts": ("Peringatan", "Alerts"),
+    "overview.no_alerts": ("Tidak ada peringatan yang terbuka.", "No alert is open."),
+    "overview.ack": ("Sudah tahu", "Noted"),
+    "overview.ack_of": ("Tandai peringatan {id} sudah diketahui", "Take note of alert {id}"),
+    "overview.price": ("Nilai", "Value"),
+    "done.acked": ("Peringatan ditandai sudah diketahui.", "The alert is taken note of."),
+}
