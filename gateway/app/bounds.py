@@ -41,7 +41,7 @@ LIVE = frozenset(
         "catalog.ttl_s",
         "catalog.unknown_price",
         "catalog.history_every_s",
-        *(f"alert.{key}" for key in SECTIONS["alert"].model_fields if key != "timeout_s"),
+        *(f"alert.{key}" for key in SECTIONS["alert"].model_fields),
         "log.format",
         "log.level",
     }

@@ -34,6 +34,7 @@ from gateway.store.sqlite_alerts import (
 from gateway.store.sqlite_lists import ALERT_COLUMNS, alert_from, newest_alerts
 
 _PART = 1_000  # open orders that one turn of the reader looks at; some 4 ms
+_REMINDED_AT_ONCE = 500  # alerts of one transaction; some 5 ms of the writer
 _DUE = "SELECT 1 FROM notices WHERE next_at <= ? LIMIT 1"
 _CLAIM = (
     "UPDATE notices SET next_at = ?, attempts = attempts + 1 WHERE id IN"
@@ -96,7 +97,13 @@ class SqliteNotices(ABC):
         before = now - every_ms
         if not await self._read(lambda connection: is_reminder_due(connection, before, at_most)):
             return 0  # a write costs an fsync, and this is asked all the time
-        return await self._write_aside(lambda connection: remind(connection, before, at_most, now))
+        limit = _REMINDED_AT_ONCE
+        work = partial(remind, told_before=before, now=now, at_most=at_most, limit=limit)
+        reminded = part = await self._write_aside(work)
+        while part == limit:
+            part = await self._write_aside(work)
+            reminded += part
+        return reminded
 
     async def claim_notices(self, now: int, *, lease_ms: int, limit: int) -> list[Notice]:
         if not await self._read(lambda connection: connection.execute(_DUE, (now,)).fetchone()):
@@ -159,7 +166,10 @@ class SqliteNotices(ABC):
         return await self._write_aside(lambda connection: _prune(connection, before))
 
     def disk_free(self) -> int | None:
-        about = os.statvfs(self.path.parent)
+        try:
+            about = os.statvfs(self.path.parent)
+        except OSError:
+            return None
         return about.f_bavail * about.f_frsize
 
 

@@ -348,6 +348,41 @@ async def test_what_was_told_while_the_journal_went_away_is_not_told_again(
     assert len(telegram.messages) == 1
 
 
+async def test_a_message_under_way_when_the_house_goes_down_is_written_down(
+    desk: Desk, telegram: FakeTelegram
+) -> None:
+    released = asyncio.Event()
+
+    async def slow() -> web.Response:
+        await released.wait()
+        return web.json_response({"ok": True})
+
+    telegram.reply = slow
+    await desk.alarm()
+    worker = asyncio.get_running_loop().create_task(desk.notifier.run())
+    await eventually(lambda: telegram.messages)
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    released.set()
+    await desk.notifier.finish(2)
+    await desk.crash()
+    await desk.pass_s(3600)
+    assert len(telegram.messages) == 1
+
+
+async def test_a_mistake_of_ours_ends_no_worker(
+    desk: Desk, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch, log: LogLines
+) -> None:
+    monkeypatch.setattr(notifier_module, "_EVERY_S", 0.01)
+    monkeypatch.setattr(notifier_module, "text_of", lambda *_: 1 / 0)
+    await desk.alarm()
+    worker = asyncio.get_running_loop().create_task(desk.notifier.run())
+    await eventually(lambda: log.events("notice.failed"))
+    assert not worker.done()
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+
+
 async def test_what_was_sold_is_not_told(desk: Desk, telegram: FakeTelegram) -> None:
     text = "lookup said SUCCESS while the order is SUCCESS with another SN: VOUCHER-1234"
     await desk.store.raise_alert(Alarm(desk.now, Kind.CONTRADICTION, text))

@@ -136,6 +136,22 @@ async def test_a_key_that_is_refused_to_a_look_up_or_to_a_question_of_saldo(
     assert "key_refused" in await look(house)
 
 
+async def test_callbacks_from_another_address(
+    open_house: OpenHouse, upstream: FakeUpstream
+) -> None:
+    house = await open_house(upstream.url, recheck=QUIET, upstream={"callback_ips": ["192.0.2.1"]})
+    await house.order()
+    assert await house.call_back("SUCCESS", token="guessed.toko-T1") == 403
+    assert await look(house) == {}, "anybody may call so"
+    assert await house.call_back("SUCCESS") == 403
+    assert (await look(house))["callbacks_refused"].startswith("callback asli dari 127.0.0.1 ")
+    upstream_settings = house.gateway.settings.upstream.model_copy(update={"callback_ips": ()})
+    house.gateway.reload(house.gateway.settings.model_copy(update={"upstream": upstream_settings}))
+    assert "callbacks_refused" in await look(house)
+    assert await house.call_back("SUCCESS") == 200
+    assert await look(house) == {}
+
+
 async def test_a_player_s_name_refuses_no_key(house: House, upstream: FakeUpstream) -> None:
     upstream.order = says(
         "R#{trx_id} S1_1187.{user_id}, status FAILED. Nickname API_KEY_NOT_FOUND salah"
