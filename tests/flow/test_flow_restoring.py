@@ -11,6 +11,7 @@ from tests.support import FakeUpstream, House, OpenHouse, Panel, after, invoice,
 from tests.support.panel import answers
 from tests.support.upstream import Asked, drops
 from tests.support.wait import eventually
+from tests.web.native import NATIVE, native
 
 NOT_FOUND = refuses("INVOICE_NOT_FOUND")
 SETTLE_S = 0.3
@@ -153,6 +154,23 @@ async def test_v1_hears_that_the_trx_id_was_used_even_the_first_time(
     assert "ERROR. DUPLICATE_TRX_ID" in await house.order("T1", version=1)
     assert (await house.shown())["status"] == "SUCCESS"
     assert upstream.orders == []
+
+
+async def test_it_is_the_same_in_every_dialect(
+    open_house: OpenHouse, upstream: FakeUpstream
+) -> None:
+    house = await restored(open_house, upstream, **NATIVE)
+    await sells(house)
+    upstream.look_up = invoice("SUCCESS", "SN", user_input={"user_id": "123456789"})
+    answer = await house.order_json("J1")
+    assert (answer.status, '"status":"SUCCESS"' in answer.text.replace(" ", "")) == (200, True)
+    assert "SUKSES. SN: SN" in await native(house, "N1")
+    checked = await native(house, "N2", check="1")
+    assert "SUKSES" in checked, "a question is enough"
+    assert upstream.orders == upstream.json_orders == []
+    made = await house.order_json(None)
+    assert made.status in {200, 201}
+    assert len(upstream.json_orders) == 1, "a name that was made just now can not be lost"
 
 
 @pytest.mark.parametrize(
