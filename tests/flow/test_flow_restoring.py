@@ -1,10 +1,12 @@
 """After a restore: nothing is sold before it was asked, or bought twice, and nobody is lied to."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from gateway.domain.errors import JournalUnavailable
 from gateway.domain.restored import LOOK_MS
 from gateway.flow import restoring
 from tests.support import FakeUpstream, House, OpenHouse, Panel, after, invoice, refuses, says
@@ -324,3 +326,19 @@ async def test_the_asking_is_not_repeated_at_the_next_start(
     upstream.look_up = invoice("SUCCESS", "SN", user_input={"user_id": "123456789"})
     assert "status SUCCESS" in await again.order("T1"), "new names are looked up all the same"
     assert upstream.orders == []
+
+
+async def test_a_journal_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restoring, "AFTER_TROUBLE_S", 0.01)
+    tried = 0
+
+    async def find() -> AsyncIterator[int]:
+        nonlocal tried
+        tried += 1
+        yield 7
+        if tried < 3:
+            raise JournalUnavailable("the disk is away")
+        yield 8
+
+    assert await restoring.listed(find) == [7, 8]
+    assert tried == 3
