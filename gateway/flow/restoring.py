@@ -10,7 +10,7 @@ On every other day all of this costs one comparison.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -62,6 +62,16 @@ class Doubt:
 
     evidence: Evidence | None
     said: str
+
+
+async def listed(find: Callable[[], AsyncIterator[int]]) -> list[int]:
+    """Return what is found, however long the journal is away."""
+    while True:
+        try:
+            return [number async for number in find()]
+        except JournalUnavailable as error:
+            log.warning("journal.failed", reason=str(error))
+        await asyncio.sleep(AFTER_TROUBLE_S)
 
 
 class Restoring:
@@ -122,14 +132,14 @@ class Restoring:
         if self._mark is not None and not self._mark.asked:
             loop = asyncio.get_running_loop()
             began = loop.time()
-            await self._ask_about([order_id async for order_id in self._open_orders()])
+            await self._ask_about(await listed(self._open_orders))
             # What the gateway of before sent last may still arrive: no sooner can "not found" be
             # believed. When it ended is not known, but it had ended when this began.
             await asyncio.sleep(began + self._settlement.rules.settle_s - loop.time())
             self._settlement.hold_sends(held=False)
             self.sells.set()
             log.info("restoring.sells")
-            await self._ask_about([order_id async for order_id in self._untold_orders()])
+            await self._ask_about(await listed(self._untold_orders))
             await self._note_asked(self._mark)
             self.tells.set()
             log.info("restoring.ended")

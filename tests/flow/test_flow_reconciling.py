@@ -1,21 +1,16 @@
 """A day's orders against the upstream's word: what differs is told, a look-up alone changes it."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from gateway.domain.errors import NotDone
-from gateway.domain.evidence import Evidence, Silence, Source, Status
-from gateway.domain.reconciling import WIB, bounds_of, day_of, differences
+from gateway.domain.reconciling import WIB, bounds_of, day_of
 from gateway.flow.reconciling import LAST
-from tests.store.journals import order, sold
 from tests.support import FakeUpstream, House, invoice, refuses
 from tests.support.upstream import drops
-
-MIDNIGHT = 1_794_502_800_000  # 2026-11-13 00:00 in WIB
 
 
 def today(house: House) -> str:
@@ -34,45 +29,6 @@ async def reconcile(house: House, day: str | None = None) -> dict[str, Any]:
         total = {name: total[name] + part[name] for name in total}
         reached = part["next"]
     return total
-
-
-def test_a_day_is_one_in_wib() -> None:
-    begins, ends = bounds_of(date(2026, 11, 13))
-    assert (begins, ends) == (MIDNIGHT, MIDNIGHT + 86_400_000)
-    assert day_of(MIDNIGHT) == date(2026, 11, 12)
-    assert day_of(MIDNIGHT - 1) == date(2026, 11, 11)
-
-
-def said(verdict: Status | Silence, **more: Any) -> Evidence:
-    return Evidence(source=Source.LOOKUP, verdict=verdict, **more)
-
-
-@pytest.mark.parametrize(
-    ("evidence", "names"),
-    [
-        (said(Status.SUCCESS), []),
-        (said(Status.SUCCESS, note="SN", product_price=1511, invoice_number="I1"), []),
-        (said(Status.SUCCESS, note="another SN"), ["SN"]),
-        (said(Status.SUCCESS, product_price=1600), ["price"]),
-        (said(Status.SUCCESS, invoice_number="I2"), ["invoice"]),
-        (said(Status.REFUNDED), ["the journal says SUCCESS, the upstream REFUNDED"]),
-        (said(Status.PENDING), ["the journal says SUCCESS, the upstream PENDING"]),
-        (said(Silence.NOT_FOUND), ["the journal says SUCCESS, the upstream knows no such order"]),
-    ],
-)
-def test_what_differs_from_a_sold_order(evidence: Evidence, names: list[str]) -> None:
-    ours = replace(sold(order()), product_price=1511, invoice_number="I1")
-    found = differences(ours, evidence)
-    assert [one.partition(":")[0] for one in found] == [one.partition(":")[0] for one in names]
-
-
-def test_what_failed_or_is_open_need_not_be_there_yet() -> None:
-    failed = replace(order(), status=Status.FAILED, final_at=1, sending=False)
-    assert differences(failed, said(Silence.NOT_FOUND)) == []
-    assert differences(replace(failed, named=True), said(Silence.NOT_FOUND)) != []
-    assert differences(failed, said(Status.SUCCESS)) != []
-    assert differences(order(), said(Status.PAID)) == []
-    assert differences(order(), said(Silence.NOT_FOUND)) != []
 
 
 async def test_a_refund_that_nobody_called_back_is_found_and_told(

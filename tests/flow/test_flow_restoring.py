@@ -1,16 +1,19 @@
 """After a restore: nothing is sold before it was asked, or bought twice, and nobody is lied to."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from gateway.domain.errors import JournalUnavailable
 from gateway.domain.restored import LOOK_MS
 from gateway.flow import restoring
 from tests.support import FakeUpstream, House, OpenHouse, Panel, after, invoice, refuses, says
 from tests.support.panel import answers
 from tests.support.upstream import Asked, drops
 from tests.support.wait import eventually
+from tests.web.native import NATIVE, native
 
 NOT_FOUND = refuses("INVOICE_NOT_FOUND")
 SETTLE_S = 0.3
@@ -153,6 +156,23 @@ async def test_v1_hears_that_the_trx_id_was_used_even_the_first_time(
     assert "ERROR. DUPLICATE_TRX_ID" in await house.order("T1", version=1)
     assert (await house.shown())["status"] == "SUCCESS"
     assert upstream.orders == []
+
+
+async def test_it_is_the_same_in_every_dialect(
+    open_house: OpenHouse, upstream: FakeUpstream
+) -> None:
+    house = await restored(open_house, upstream, **NATIVE)
+    await sells(house)
+    upstream.look_up = invoice("SUCCESS", "SN", user_input={"user_id": "123456789"})
+    answer = await house.order_json("J1")
+    assert (answer.status, '"status":"SUCCESS"' in answer.text.replace(" ", "")) == (200, True)
+    assert "SUKSES. SN: SN" in await native(house, "N1")
+    checked = await native(house, "N2", check="1")
+    assert "SUKSES" in checked, "a question is enough"
+    assert upstream.orders == upstream.json_orders == []
+    made = await house.order_json(None)
+    assert made.status in {200, 201}
+    assert len(upstream.json_orders) == 1, "a name that was made just now can not be lost"
 
 
 @pytest.mark.parametrize(
@@ -306,3 +326,19 @@ async def test_the_asking_is_not_repeated_at_the_next_start(
     upstream.look_up = invoice("SUCCESS", "SN", user_input={"user_id": "123456789"})
     assert "status SUCCESS" in await again.order("T1"), "new names are looked up all the same"
     assert upstream.orders == []
+
+
+async def test_a_journal_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restoring, "AFTER_TROUBLE_S", 0.01)
+    tried = 0
+
+    async def find() -> AsyncIterator[int]:
+        nonlocal tried
+        tried += 1
+        yield 7
+        if tried < 3:
+            raise JournalUnavailable("the disk is away")
+        yield 8
+
+    assert await restoring.listed(find) == [7, 8]
+    assert tried == 3

@@ -5,7 +5,10 @@ gone, and what panels do afterwards is what panels do: they ask again, and some 
 """
 
 import json
+import os
+import pty
 import sqlite3
+import subprocess
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -13,9 +16,15 @@ from typing import Any
 
 import pytest
 
-from tests.journey.office import PRODUCT, Office
+from tests.journey.office import PRODUCT, Office, variables
 from tests.journey.parties import PanelProcess, UpstreamProcess, ask, ask_whole
-from tests.journey.processes import Process, until, until_async
+from tests.journey.processes import (
+    COMMAND,
+    Process,
+    clean_environment,
+    until,
+    until_async,
+)
 
 AT_ONCE, LATER, FAILS = "123456001", "123456002", "123456003"
 NEVER_CALLED, FOR_EVER, REFUSED = "123456011", "123456012", "123456103"
@@ -248,3 +257,25 @@ async def test_a_backup_holds_what_was_acknowledged(
         assert connection.execute("SELECT count(*) FROM orders").fetchone() == (1,)
     if runs:
         await office.stop(gateway)
+
+
+def test_a_terminal_sees_how_far_it_is(office: Office) -> None:
+    """On a terminal a bar, anywhere else nothing beside the result."""
+    (office.folder / "copies").mkdir()
+    screen, terminal = pty.openpty()
+    done = subprocess.run(
+        [COMMAND, "backup", "copies", "--config", "config.toml"],
+        cwd=office.folder,
+        env=clean_environment() | variables(office.settings),
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        timeout=60,
+        check=False,
+    )
+    os.close(terminal)
+    said = os.read(screen, 4096).decode()
+    os.close(screen)
+    assert done.returncode == 0, said
+    assert "backup" in said
+    assert "100%" in said
+    assert b"verified" in done.stdout

@@ -27,6 +27,8 @@ FILES: Final = (
     "gateway/domain/delivery.py",
     "gateway/domain/backoff.py",
     "gateway/domain/reseller.py",
+    "gateway/domain/restored.py",
+    "gateway/domain/reconciling.py",
     "gateway/flow/price.py",
     "gateway/web/gate.py",
     "gateway/web/strangers.py",
