@@ -71,6 +71,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             where only lines of text were heard. Where it differs from the rest, the rest is true.
         product_price: Rupiah, once known.
         sends: sends that may have reached the upstream, the one under way included.
+        begun: sends that were ever begun, also those that never left: the number of the last one.
         sending: a send is under way, or was when the process that did it died.
         first_sent_at: when the first of them began.
         send_ended_at: when the last one ended.
@@ -115,6 +116,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     final_at: int | None = None
     dialect: Dialect = Dialect.TEXT
     unnamed: bool = False
+    begun: int = 0
 
     @property
     def upstream_trx_id(self) -> str:
@@ -190,6 +192,7 @@ def begin_send(order: Order, now: int, rules: Rules) -> Order:
         order,
         sending=True,
         sends=order.sends + 1,
+        begun=order.begun + 1,
         first_sent_at=order.first_sent_at if order.first_sent_at is not None else now,
         lookups=0,
         misses=0,

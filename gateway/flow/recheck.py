@@ -209,7 +209,7 @@ class Recheck:
         """
         is_due = order.due_at is not None and order.due_at <= self._clock()
         if is_due and len(self._news) < MAX_NEWS:
-            self._news.add(order.reseller, Turn(order.id, order.sends))
+            self._news.add(order.reseller, Turn(order.id, order.begun))
 
     async def _due_news(self, most: int, skip: Collection[int]) -> list[Order]:
         due = []
@@ -235,7 +235,12 @@ class Recheck:
             return order
         if order.id in self._submission.turns:
             return await self._let_wait(order)
-        evidence = Evidence(source=Source.REPLY, verdict=Silence.NO_ANSWER, reason=_INTERRUPTED)
+        evidence = Evidence(
+            source=Source.REPLY,
+            verdict=Silence.NO_ANSWER,
+            send=order.begun,
+            reason=_INTERRUPTED,
+        )
         return (await self._settlement.settle(order.id, evidence, _INTERRUPTED)).order
 
     async def _let_wait(self, order: Order) -> Order:

@@ -238,7 +238,7 @@ class Settlement:
         begun_at = current.first_sent_at or 0
         in_time = self._clock() < begun_at + self.rules.expire_s * MS_PER_S
         # While it waited it may have been taken for dead, or sold.
-        is_the_send = current.sending and current.sends == order.sends
+        is_the_send = current.sending and current.begun == order.begun
         return is_the_send and current.is_open and not current.named and in_time
 
     def time_left_s(self, order: Order) -> float:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.clients.upstream import NoAnswer, Unsent, UpstreamClient
 from gateway.domain.errors import JournalUnavailable
@@ -124,7 +125,7 @@ class Submission:
             tell: called with what its panel is to hear, once; not called where its turn did not
                 come soon. What the journal holds is the answer then.
         """
-        turn = Turn(order.id, order.sends)
+        turn = Turn(order.id, order.begun)
         if self.is_full:
             self.turns.add(order.reseller, turn)
             await self._hope(order.id, tell)
@@ -139,6 +140,7 @@ class Submission:
         would take it for a send whose process died, and allow the next one.
         """
         evidence, _, said = _silence(Silence.UNSENT, reason)
+        evidence = replace(evidence, send=order.begun)
         self.in_flight.add(order.id)
         try:
             return (await self._settle(order.id, evidence, said, patient=False)).order
@@ -148,7 +150,7 @@ class Submission:
 
     def begin(self, order: Order) -> None:
         """Submit an order for which nobody waits, in the background."""
-        turn = Turn(order.id, order.sends)
+        turn = Turn(order.id, order.begun)
         if self.is_full:
             self.turns.add(order.reseller, turn)
         else:
@@ -199,7 +201,7 @@ class Submission:
             may_leave = True
             if order is None or self._settlement.is_stale(order):
                 order = await self._read(turn.order_id)
-                if not order.sending or order.sends != turn.send:
+                if not order.sending or order.begun != turn.send:
                     tell(Told(order))  # taken for dead meanwhile, and that is journaled
                     return
                 may_leave = await self._settlement.may_leave(order)
@@ -208,6 +210,7 @@ class Submission:
             else:
                 evidence, relayed, said = _silence(Silence.UNSENT, "its turn came too late")
             passed("send.after")
+            evidence = replace(evidence, send=turn.send)
             is_told = isinstance(relayed, Line) and self._may_be_told_now(order, evidence)
             if is_told:
                 # Its saldo is known from now on, so that no later answer knows less than this one.
