@@ -49,6 +49,15 @@ class SteadyClock:
         """Tell the time, Unix milliseconds."""
         return self._began_at + self._running()
 
+    def before(self, at: int) -> Callable[[], bool]:
+        """Return what tells whether a time of now's reckoning is still to come.
+
+        It counts what this machine runs, asleep, awake or stopped, and does not move when the
+        clock is set.
+        """
+        running, end = self._running, at - self._began_at
+        return lambda: running() < end
+
     def turn(self, by: int) -> None:
         """Set this clock ahead by so many milliseconds."""
         self._began_at += by

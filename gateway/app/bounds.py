@@ -64,6 +64,7 @@ def rules_of(settings: Settings) -> Rules:
         settle_s=settings.recheck.settle_s,
         expire_s=settings.recheck.expire_s,
         lease_s=upstream.unreachable_s + upstream.timeout_s + _LEASE_MARGIN_S,
+        call_s=upstream.timeout_s,
     )
 
 

@@ -147,6 +147,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         expire_s: no send later than this after the first.
         lease_s: after this a send that is still marked as under way belongs to a process that
             died.
+        call_s: a call to the upstream is over after this, so the first byte of a send leaves by so
+            long before its date, or never: whoever takes it for dead then, takes over nothing
+            that is still under way.
         clock_since: since when our clock has run without being set, Unix milliseconds; time that
             passed before measures nothing.
         may_send: a look-up may begin a send; not in a process that is going down, or that does a
@@ -157,6 +160,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     settle_s: float
     expire_s: float
     lease_s: float
+    call_s: float = 0
     clock_since: int = 0
     may_send: bool = True
 

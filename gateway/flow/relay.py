@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from gateway import metrics
+from gateway.clients.exchange import MayLeave, at_any_time
 from gateway.clients.reseller import Attempt
 from gateway.clock import Clock
 from gateway.domain import breaker
@@ -48,7 +49,13 @@ class Carrier(Protocol):
     """Carries one attempt to a reseller; `clients.reseller.ResellerClient` is one."""
 
     async def deliver(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        may_leave: MayLeave,
     ) -> Attempt:
         """Send one request; nothing that the URL or the other side does raises."""
         ...
@@ -146,7 +153,7 @@ class Relay:
         heard = False
         try:
             passed("delivery.before")
-            attempt = await self._send(delivery)
+            attempt = await self._send(delivery, at_any_time)
             passed("delivery.after")
             heard = True
             self._hear(_pair(delivery), answered=attempt.status is not None, probe=probe)
@@ -161,16 +168,20 @@ class Relay:
             self._under_way.remove(delivery)
             self.wake()
 
-    async def _send(self, delivery: Delivery) -> Attempt:
+    async def _send(self, delivery: Delivery, may_leave: MayLeave) -> Attempt:
         message = delivery.message
         if message.body is None:
-            return await self._client.deliver(message.method, message.url, NO_HEADERS, None)
+            return await self._client.deliver(
+                message.method, message.url, NO_HEADERS, None, may_leave=may_leave
+            )
         body = message.body.encode()
         headers = {"Content-Type": "application/json"}
         signed = self._sign(delivery.reseller, body)
         if signed is not None:
             headers["x-signature"] = signed
-        return await self._client.deliver(message.method, message.url, headers, body)
+        return await self._client.deliver(
+            message.method, message.url, headers, body, may_leave=may_leave
+        )
 
     def _hear(self, pair: Pair, *, answered: bool, probe: bool) -> None:
         """Take note of whether a reseller's host is alive."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from gateway import metrics
-from gateway.clock import Clock
+from gateway.clock import SteadyClock
 from gateway.domain.backoff import MS_PER_S, delay_ms
 from gateway.domain.delivery import Message
 from gateway.domain.errors import JournalUnavailable
@@ -75,7 +75,7 @@ class Settlement:
         self,
         store: Store,
         directory: Directory,
-        clock: Clock,
+        clock: SteadyClock,
         *,
         rules: Rules,
         tell_schedule_s: Sequence[float],
@@ -231,6 +231,14 @@ class Settlement:
     def is_stale(self, order: Order) -> bool:
         """Whether a send's date has passed before it was made: this process was stopped."""
         return order.due_at is not None and order.due_at <= self._clock()
+
+    def in_time(self, order: Order) -> Callable[[], bool]:
+        """Return what tells, up to its first byte, whether a send may still leave.
+
+        It may not when it can be taken for dead before its call is over.
+        """
+        over_at = (order.due_at or 0) - round(self.rules.call_s * MS_PER_S)
+        return self._clock.before(over_at)
 
     async def may_leave(self, order: Order) -> bool:
         """Whether a send that had to wait may still leave (T6)."""

@@ -256,7 +256,7 @@ class Submission:
         callback_url = f"{self._manner.public_url}/callback/{token}"
         call = order_call(order, key, callback_url)
         try:
-            reply = await self._connect_and_send(call, (key, token), self._patience_s(order))
+            reply = await self._connect_and_send(call, (key, token), order)
         except Unsent as error:
             return _silence(Silence.UNSENT, error.reason)
         except NoAnswer as error:
@@ -270,18 +270,17 @@ class Submission:
             return unreachable_s
         return max(0.0, min(unreachable_s, self._settlement.time_left_s(order)))
 
-    async def _connect_and_send(
-        self, call: Call, secrets: tuple[str, ...], patience_s: float
-    ) -> Reply:
-        """Send once; only what never left is tried again, for `patience_s` in all."""
-        give_up_at = self._loop.time() + patience_s
+    async def _connect_and_send(self, call: Call, secrets: tuple[str, ...], order: Order) -> Reply:
+        """Send once; only what never left is tried again, as long as patience and its time last."""
+        give_up_at = self._loop.time() + self._patience_s(order)
+        may_leave = self._settlement.in_time(order)
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                return await self._upstream.send(call, secrets=secrets)
+                return await self._upstream.send(call, secrets=secrets, may_leave=may_leave)
             except Unsent:
                 left_s = give_up_at - self._loop.time()
-                if left_s <= 0:
+                if left_s <= 0 or not may_leave():
                     raise
             await asyncio.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clients.exchange import MayLeave
 from gateway.clients.reseller import Attempt
 from gateway.config import keys
 from gateway.domain.breaker import SHUT_AFTER, Breaker
@@ -43,9 +44,16 @@ class Panels:
         return sum(url.startswith(f"http://{host}/") for url in self.urls)
 
     async def deliver(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        may_leave: MayLeave,
     ) -> Attempt:
         assert (method, dict(headers), body) == ("GET", {}, None)
+        assert may_leave()
         host = url.split("/")[2]
         self.urls.append(url)
         self.now[host] += 1
