@@ -16,7 +16,8 @@ Around the table stand the rules about sending (T2 to T6). At most one send is u
 (`sending`), and `sends` counts those that may have reached the upstream. Each has a number that
 only grows (`begun`), and the reply to another than the one under way ends nothing: it is a word
 like that of a callback. After an uncertain send only look-ups decide: `INVOICE_NOT_FOUND`, asked
-when the dust had settled, allows the next send; when no further send is allowed, three such answers in a row end the order.
+when the dust had settled, allows the next send; when no further send is allowed, three such
+answers in a row end the order.
 
 An operator who knows better may `overrule` what is open. Nobody overrules what is final.
 """

@@ -41,10 +41,17 @@ MAX_HOPEFUL = 1_000  # panels that wait so; beyond it one hears PENDING at once
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
-    """An order after its send, and the upstream's own answer where that is what is true now."""
+    """An order after its send, and the upstream's own answer where that is what is true now.
+
+    Attributes:
+        order: as it is.
+        relayed: the upstream's own answer.
+        saldo: the balance that the upstream's answer told at another gateway, Rupiah.
+    """
 
     order: Order
     relayed: Relayed | None = None
+    saldo: int | None = None
 
 
 Tell = Callable[[Told], None]
@@ -233,9 +240,12 @@ class Submission:
         """Whether the reply may be said before it is journaled.
 
         PENDING alone: the order is durable, and is PENDING there. Not where a callback or a
-        look-up spoke of the order meanwhile, for the journal may know better by now. A line alone
-        is told so: a JSON answer names the invoice, and by that the order is asked for at once.
+        look-up spoke of the order meanwhile, for the journal may know better by now; nor where
+        other gateways share it, for they may have heard of it. A line alone is told so: a JSON
+        answer names the invoice, and by that the order is asked for at once.
         """
+        if self._store.nodes.is_shared:
+            return False
         is_pending = evidence.verdict is Status.PENDING and order.status is Status.PENDING
         return is_pending and order.sends == 1 and order.id not in self._heard_of
 
@@ -271,7 +281,7 @@ class Submission:
         return max(0.0, min(unreachable_s, self._settlement.time_left_s(order)))
 
     async def _connect_and_send(self, call: Call, secrets: tuple[str, ...], order: Order) -> Reply:
-        """Send once; only what never left is tried again, as long as patience and its time last."""
+        """Send once; only what never left is tried again, while patience and its time last."""
         give_up_at = self._loop.time() + self._patience_s(order)
         may_leave = self._settlement.in_time(order)
         pause_s = _FIRST_PAUSE_S

@@ -15,6 +15,7 @@ import pytest
 
 from gateway.clients.exchange import MayLeave
 from gateway.clients.reseller import Attempt
+from gateway.clock import SteadyClock
 from gateway.config import keys
 from gateway.domain.breaker import SHUT_AFTER, Breaker
 from gateway.domain.delivery import Delivery, DeliveryState
@@ -83,7 +84,7 @@ class Office:
         self.relay = Relay(
             self.store,
             self.panels,
-            lambda: self.now,
+            SteadyClock(lambda: self.now, lambda: self.now),
             schedule_s=DEFAULT_S,
             per_host=4,
             sign=lambda *_: None,
