@@ -13,6 +13,7 @@ from gateway.app.bounds import (
     LIVE,
     bounds_of,
     changed_keys,
+    claim_s,
     furthest_s,
     limits_of,
     own_addresses,
@@ -30,11 +31,13 @@ from gateway.flow.admins import Admins
 from gateway.flow.catalog import Catalog
 from gateway.flow.desk import Desk
 from gateway.flow.directory import Directory
+from gateway.flow.elsewhere import Elsewhere
 from gateway.flow.hosts import Hosts
 from gateway.flow.housekeeping import Housekeeper
 from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Intake
 from gateway.flow.ledger import Ledger
+from gateway.flow.membership import Membership
 from gateway.flow.notifier import Notifier
 from gateway.flow.orders import Orders
 from gateway.flow.passwords import Passwords
@@ -132,8 +135,15 @@ class Gateway:
         self.submission = Submission(
             store, self._upstream, self.settlement, self.directory, vault, manner=manner
         )
+        self.elsewhere = Elsewhere(store)
         self.recheck = Recheck(
-            store, self._upstream, self.settlement, self.submission, self.directory, clock=clock
+            store,
+            self._upstream,
+            self.settlement,
+            self.submission,
+            self.directory,
+            clock=clock,
+            elsewhere=self.elsewhere,
         )
         self.relay = Relay(
             store,
@@ -142,10 +152,19 @@ class Gateway:
             schedule_s=settings.delivery.schedule_s,
             per_host=settings.delivery.per_host,
             sign=self.directory.sign,
+            claim_s=claim_s(settings),
         )
         self.settlement.listen(recheck=self.recheck.bell.ring, relay=self.relay.wake)
         self._build_catalog(settings, clock)
         self.restoring = Restoring(store, self.recheck, self.settlement, self.directory, clock)
+        self.membership = Membership(
+            store,
+            self.settlement,
+            self.directory,
+            clock,
+            lease_s=settings.storage.lease_s,
+            wake=self._wake,
+        )
         self.intake = Intake(
             store,
             self.settlement,
@@ -155,6 +174,8 @@ class Gateway:
             bounds=bounds_of(settings),
             price_guard=self.price_guard,
             restoring=self.restoring,
+            membership=self.membership,
+            elsewhere=self.elsewhere,
         )
         self._build_around(settings, journal, clock)
 
@@ -287,6 +308,7 @@ class Gateway:
         await self.directory.load()
         await self.timekeeper.begin()
         await self.restoring.begin()
+        await self.membership.begin()
         interrupted = await self.store.interrupt_sends(self._clock())
         self.settlement.open_orders = await self.store.count_open()
         if self.control is not None:
@@ -297,6 +319,7 @@ class Gateway:
         await self.public.start(inherited.get("public"))
         for worker in (
             self.timekeeper,
+            self.membership,
             self.restoring,
             self.inbox,
             self.housekeeper,
@@ -389,6 +412,7 @@ class Gateway:
         self.settlement.begin_no_send()
         log.info("gateway.draining")
         await self._finish_work()
+        await self.membership.leave()
         await self._close()
         log.info("gateway.stopped")
 

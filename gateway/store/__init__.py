@@ -12,6 +12,7 @@ moment.
 from gateway.store.hosts import FoundDeliveries, HostRow, Hosts, PausedHost
 from gateway.store.intents import Archive, Store
 from gateway.store.links import LinkRow, Links
+from gateway.store.nodes import Beat, Changes, Claimed, ClaimLost, Nodes, Outrun, Peer
 from gateway.store.notices import (
     LateDeliveries,
     LongOpen,
@@ -59,7 +60,11 @@ __all__ = [
     "AdminRow",
     "Archive",
     "AuditRow",
+    "Beat",
     "Busy",
+    "Changes",
+    "ClaimLost",
+    "Claimed",
     "DeliveryFilter",
     "DeliveryRecord",
     "Entry",
@@ -76,6 +81,7 @@ __all__ = [
     "LinkRow",
     "Links",
     "LongOpen",
+    "Nodes",
     "Notice",
     "NoticeOutcome",
     "Notices",
@@ -84,7 +90,9 @@ __all__ = [
     "OldPart",
     "OrderFilter",
     "OrderSearch",
+    "Outrun",
     "PausedHost",
+    "Peer",
     "Place",
     "ProductChange",
     "ProductRow",

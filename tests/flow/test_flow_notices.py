@@ -396,7 +396,7 @@ async def test_a_clock_that_is_set_back_delays_nothing(desk: Desk, telegram: Fak
     await desk.notifier.step()
     year_ms = 365 * 24 * HOUR_MS
     desk.now -= year_ms
-    await desk.store.move_times(-year_ms, Alarm(desk.now, Kind.CLOCK_SET, "set back"))
+    await desk.store.move_times(-year_ms, Alarm(desk.now, Kind.CLOCK_SET, "set back"), 0)
     await desk.pass_s(60)
     assert len(telegram.messages) == 2
     await desk.pass_s(7 * 3600)

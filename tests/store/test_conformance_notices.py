@@ -47,7 +47,7 @@ async def test_whatever_raises_an_alert_puts_its_notice_into_the_outbox(store: S
     await alarm(store, placed, Alarm(T0, Kind.CONTRADICTION, "one"))
     await alarm(store, placed, Alarm(T0, Kind.CONTRADICTION, "one"))
     await store.raise_alert(FULL)
-    await store.move_times(5, Alarm(T0, Kind.CLOCK_SET, "set"))
+    await store.move_times(5, Alarm(T0, Kind.CLOCK_SET, "set"), 0)
     delivery = await tell(store, placed, message())
 
     def die(before: Delivery) -> DeliveryRecord:
@@ -120,7 +120,7 @@ async def test_a_condition_stands_until_it_ends_whoever_took_note(store: Store) 
 
 
 async def test_what_happened_once_does_not_stand(store: Store) -> None:
-    await store.raise_alert(Alarm(T0, Kind.CLOCK_SET, "set"))
+    await store.raise_alert(Alarm(T0, Kind.CLOCK_SET, "set"), 0)
     assert await store.standing_alerts() == []
 
 
@@ -142,7 +142,7 @@ async def test_reminders_are_of_what_is_open_and_so_many_at_most(store: Store) -
 async def test_dates_of_notices_move_with_the_clock(store: Store) -> None:
     await store.raise_alert(FULL)
     year = 365 * 86_400_000
-    await store.move_times(-year, Alarm(T0 - year, Kind.CLOCK_SET, "set"))
+    await store.move_times(-year, Alarm(T0 - year, Kind.CLOCK_SET, "set"), 0)
     notices = await claim(store, T0 - year)
     assert [n.made_at for n in notices] == [T0 - year] * 2
     assert await store.remind(T0 - year + 100, every_ms=100, at_most=1) == 2

@@ -61,7 +61,7 @@ OLD_ORDERS = f"""
     INSERT INTO orders SELECT i, iif(i % 3, 'toko', 'warung'), 'old' || hex(i * 7919 % 65537) || i,
         'S1', '1234', '12', NULL, NULL, 'key1', NULL, '', iif(i % 50, 'SUCCESS', 'FAILED'),
         'SN', 'INV' || i, 5, 1, 0, {T0}, {T0}, 1, 0, 0, NULL, NULL, NULL, {T0} + i, {T0} + i,
-        'text', 0, NULL
+        'text', 0, NULL, 1
     FROM old
 """
 OLD_STEPS = f"""
@@ -195,7 +195,7 @@ class Exercise:
         await self.store.interrupt_sends(NOW - 9)
 
     async def move_times(self) -> None:
-        await self.store.move_times(5, Alarm(NOW, Kind.CONTRADICTION, "the clock was set"))
+        await self.store.move_times(5, Alarm(NOW, Kind.CONTRADICTION, "the clock was set"), 0)
 
     async def note_time(self) -> None:
         await self.store.note_time(NOW, furthest=NOW + 9)
