@@ -232,6 +232,9 @@ class Exercise:
     async def put_meta(self) -> None:
         await self.store.put_meta("x", b"x")
 
+    async def set_meta(self) -> None:
+        await self.store.set_meta("x", b"y")
+
     async def seal_anew(self) -> None:
         await self.store.seal_anew(lambda blob: blob + b"!", ("x",))
 
@@ -251,8 +254,9 @@ class Exercise:
         await self.store.check_writable()
 
 
-# Of the intents: what is no statement, or is seen with others.
-NO_STATEMENT = {"announce", "archive_path", "close", "open_archive", "size"}
+# Of the intents: what is no statement, or is seen with others; and what is done once, after a
+# journal was brought back, while nobody orders.
+NO_STATEMENT = {"announce", "archive_path", "close", "open_archive", "size", "mark_restored"}
 
 
 def intents() -> list[str]:
