@@ -34,7 +34,7 @@ async def restored(
 
 
 async def sells(house: House) -> None:
-    await eventually(house.gateway.restoring.tells.is_set, within_s=30)
+    await eventually(house.gateway.restoring.tells.is_set, within_s=60)
 
 
 async def readyz(house: House) -> tuple[int, str]:

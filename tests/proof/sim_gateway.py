@@ -66,7 +66,7 @@ class _Listener:
         self.app = app
         self.address = (host, port)
 
-    async def start(self) -> None:
+    async def start(self, inherited: object = None) -> None:
         return
 
     def stop_accepting(self) -> None:

@@ -395,6 +395,10 @@ async def test_meta_is_kept_once(store: Store) -> None:
     await store.put_meta("salt", b"\x00one")
     await store.put_meta("salt", b"two")
     assert await store.meta("salt") == b"\x00one"
+    await store.set_meta("salt", b"three")
+    assert await store.meta("salt") == b"three"
+    await store.set_meta("new", b"")
+    assert await store.meta("new") == b""
 
 
 async def test_a_journal_that_can_record_says_so_as_often_as_it_is_asked(store: Store) -> None:
