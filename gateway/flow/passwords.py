@@ -75,6 +75,6 @@ class Passwords:
             return await asyncio.to_thread(work)
 
 
-def _same(password: str) -> str:
+def _same(password: str) -> bytes:
     """Return one form of what keyboards write in several."""
-    return unicodedata.normalize("NFKC", password)
+    return unicodedata.normalize("NFKC", password).encode(errors="surrogatepass")

@@ -7,6 +7,7 @@
   const parts = () => document.querySelectorAll("[data-live][id]");
   let fetching = false;
   let again = false;
+  let quiet = 0;
 
   function show(isOn) {
     if (!light) return;
@@ -70,7 +71,11 @@
     const stream = new EventSource("/live");
     stream.onopen = () => show(true);
     stream.onmessage = () => {
-      if (!document.hidden) refresh();
+      if (document.hidden) return;
+      refresh();
+      // What was counted a moment ago may be told once more: when it is quiet the last word is true.
+      clearTimeout(quiet);
+      quiet = setTimeout(refresh, 4000);
     };
     stream.onerror = () => {
       show(false);
