@@ -19,24 +19,26 @@ Mistakes = Callable[[], Iterable[tuple[str, str]]]
 
 def problems(settings: Settings, mistakes: Mistakes) -> list[Problem]:
     """Return what is wrong with the files of a configuration, and what is unwise in its values."""
-    found = [Problem(key, text, is_mistake=True) for key, text in mistakes()]
-    return [*found, *(Problem(key, text, is_mistake=False) for key, text in _unwise(settings))]
+    return [
+        *(Problem(key, text) for key, text in mistakes()),
+        *(Problem(key) for key in _unwise(settings)),
+    ]
 
 
-def _unwise(settings: Settings) -> Iterable[tuple[str, str]]:
-    """Yield keys whose values are for tests, or leave a door open."""
+def _unwise(settings: Settings) -> Iterable[str]:
+    """Yield keys whose values are for tests, or leave a door open; the pages say why."""
     if settings.delivery.allow_private:
-        yield "delivery.allow_private", "callbacks reach private addresses: for tests only"
+        yield "delivery.allow_private"
     if not settings.upstream.callback_ips:
-        yield "upstream.callback_ips", "empty: callbacks are taken from any address"
+        yield "upstream.callback_ips"
     if settings.server.public_url.startswith("http://"):
-        yield "server.public_url", "without TLS everybody on the way reads keys and links"
+        yield "server.public_url"
     if settings.upstream.base_url.startswith("http://"):
-        yield "upstream.base_url", "without TLS everybody on the way reads upstream keys"
+        yield "upstream.base_url"
     if not _is_local(settings.admin.address[0]):
-        yield "admin.listen", "the dashboard listens beyond this machine: put TLS in front of it"
+        yield "admin.listen"
     if not (settings.alert.telegram_chat or settings.alert.webhook_url):
-        yield "alert.telegram_chat", "nobody is told of alerts: neither Telegram nor a webhook"
+        yield "alert.telegram_chat"
 
 
 def _is_local(host: str) -> bool:

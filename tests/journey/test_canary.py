@@ -350,6 +350,19 @@ async def _dashboard(day: Day, admin: str) -> None:
     await day.run("admin", "remove", ADMIN)
 
 
+async def _links(day: Day) -> None:
+    """What a link shows, and that it shows nothing when it is taken away."""
+    link = await day.run("link", "make", "toko1")
+    token = link.partition("/lihat/")[2]
+    page = await day.mouth.ask("/lihat/{token}", token=token)
+    assert b" 200 " in page.partition(b"\r\n")[0]
+    await day.mouth.ask("/lihat/{token}/{name}", token=token, name="style.css")
+    await day.run("link", "revoke", "1")
+    page = await day.mouth.ask("/lihat/{token}", token=token)
+    assert b" 404 " in page.partition(b"\r\n")[0]
+    day.ears.keep({"token of a link": token})
+
+
 async def _commands(day: Day) -> None:
     """Every command that an operator has, while the gateway runs."""
     for words in (
@@ -367,6 +380,10 @@ async def _commands(day: Day) -> None:
         ("delivery", "list", "--limit", "1000"),
         ("delivery", "resend", "1"),
         ("delivery", "resend", "--since", "1d"),
+        ("delivery", "hosts"),
+        ("delivery", "pause", "panel.test:80", "--reason", "moves"),
+        ("delivery", "resume", "panel.test:80"),
+        ("link", "list"),
         ("alert", "list", "--all"),
         ("alert", "test"),
         ("alert", "ack", "--all"),
@@ -379,6 +396,7 @@ async def _commands(day: Day) -> None:
         ("secrets", "reseal"),
     ):
         await day.run(*words, code=None if words[0] in ("check-config", "delivery") else 0)
+    await _links(day)
     day.keep_vault()
     answer = await day.mouth.order(day.who["toko2"], 3, "SUSPENDED", "123456002")
     assert b"RESELLER_SUSPENDED" in answer, "at once, when the command has returned"

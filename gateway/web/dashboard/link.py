@@ -1,8 +1,9 @@
 """What a reseller sees through its link: its own orders, and how each was told.
 
-It stands on the public listener: who holds the link's token may look; there is no log-in, no cookie and nothing to change. Without a
-right token every address below answers as one that does not exist. Shown is what that reseller was
-told itself: no price, no key, nothing of anybody else (contract T12).
+It stands on the public listener. Who holds the link's token may look; there is no log-in, no
+cookie and nothing to change. Without a right token every address below answers as one that does
+not exist. Shown is what that reseller was told itself: no price, no key, nothing of anybody else
+(contract T12).
 """
 
 import asyncio

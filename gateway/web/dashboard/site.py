@@ -23,13 +23,11 @@ class Problem:
 
     Attributes:
         key: whose value.
-        text: one sentence.
-        is_mistake: `check-config` would refuse it.
+        text: why `check-config` refuses it; empty where it is unwise alone.
     """
 
     key: str
-    text: str
-    is_mistake: bool
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

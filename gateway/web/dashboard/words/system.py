@@ -8,6 +8,30 @@ SYSTEM: Final[dict[str, tuple[str, str]]] = {
     "system.problems": ("Masalah di konfigurasi", "Problems of the configuration"),
     "system.mistake": ("salah", "mistake"),
     "system.unwise": ("kurang aman", "unwise"),
+    "unwise.delivery.allow_private": (
+        "Callback boleh ke alamat privat: hanya untuk percobaan.",
+        "Deliveries reach private addresses: for tests only.",
+    ),
+    "unwise.upstream.callback_ips": (
+        "Kosong: callback diterima dari alamat mana saja.",
+        "Empty: callbacks are taken from any address.",
+    ),
+    "unwise.server.public_url": (
+        "Tanpa TLS kunci dan tautan terbaca di jalan.",
+        "Without TLS everybody on the way reads keys and links.",
+    ),
+    "unwise.upstream.base_url": (
+        "Tanpa TLS kunci supplier terbaca di jalan.",
+        "Without TLS everybody on the way reads upstream keys.",
+    ),
+    "unwise.admin.listen": (
+        "Dashboard terbuka di luar mesin ini: pasang TLS di depannya.",
+        "The dashboard listens beyond this machine: put TLS in front of it.",
+    ),
+    "unwise.alert.telegram_chat": (
+        "Peringatan tidak dikirim ke siapa pun: isi Telegram atau webhook.",
+        "Nobody is told of alerts: set Telegram or a webhook.",
+    ),
     "system.gateway": ("Gateway", "Gateway"),
     "system.version": ("Versi", "Version"),
     "system.uptime": ("Berjalan selama", "Up for"),
