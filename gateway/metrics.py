@@ -29,6 +29,12 @@ class Latency(Collector):
         self._counts[bisect_left(self._bounds_s, seconds)] += 1
         self._sum_s += seconds
 
+    @property
+    def mean_ms(self) -> float | None:
+        """The mean of what was counted, milliseconds; None where nothing was."""
+        count = sum(self._counts)
+        return 1000 * self._sum_s / count if count else None
+
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Give what was counted."""
         buckets, total = [], 0

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from gateway.app import alerts
+from gateway import __version__
+from gateway.app import alerts, site
 from gateway.app.bounds import (
     ADMIN_CONNECTIONS,
     LIVE,
@@ -37,11 +39,13 @@ from gateway.flow.housekeeping import Housekeeper
 from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Intake
 from gateway.flow.ledger import Ledger
+from gateway.flow.links import Links
 from gateway.flow.membership import Membership
 from gateway.flow.notifier import Notifier
 from gateway.flow.orders import Orders
 from gateway.flow.passwords import Passwords
 from gateway.flow.price import PriceGuard
+from gateway.flow.pricewatch import PriceWatch
 from gateway.flow.recheck import Recheck
 from gateway.flow.reconciling import Reconciling
 from gateway.flow.relay import Relay
@@ -59,7 +63,8 @@ from gateway.store import Store
 from gateway.store.open import keeper_of, one_name
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
-from gateway.web.dashboard import Dashboard, Tools
+from gateway.web.dashboard import Dashboard, LinkPage, Tools
+from gateway.web.dashboard.site import Site
 from gateway.web.door import Door, Limits
 from gateway.web.gate import Gate
 from gateway.web.json_api import JsonDialect
@@ -99,6 +104,7 @@ class Gateway:
         self._clock = clock = clock or SteadyClock()
         self._build_flow(settings, journal, clock)
         self._build_web(settings, journal)
+        self.mistakes: site.Mistakes = tuple  # what `serve` finds in the configuration's files
         self._workers: list[asyncio.Task[None]] = []
         self._is_relieved = False
 
@@ -155,7 +161,7 @@ class Gateway:
             claim_s=claim_s(settings),
         )
         self.settlement.listen(recheck=self.recheck.bell.ring, relay=self.relay.wake)
-        self._build_catalog(settings, clock)
+        self._build_catalog(settings, store, clock)
         self.restoring = Restoring(store, self.recheck, self.settlement, self.directory, clock)
         self.membership = Membership(
             store,
@@ -201,6 +207,8 @@ class Gateway:
         self.safekeeping = Safekeeping(store, keeper_of(store), clock)
         self.desk.add(self.safekeeping.commands)
         self.desk.add(Reconciling(store, self.recheck, clock).commands)
+        self.links = Links(store, self.directory, clock, public_url=settings.server.public_url)
+        self.desk.add(self.links.commands)
         self.sessions = Sessions(store, passwords, clock)
         self.settlement.changed = self.relay.changed = self.desk.pulse.beat
         self.timekeeper = Timekeeper(
@@ -230,13 +238,20 @@ class Gateway:
             thresholds=alerts.thresholds_of(settings),
         )
 
-    def _build_catalog(self, settings: Settings, clock: SteadyClock) -> None:
+    def _build_catalog(self, settings: Settings, store: Store, clock: SteadyClock) -> None:
         self.catalog = Catalog(
             self._upstream,
             self.directory,
             clock,
             ttl_s=settings.catalog.ttl_s,
             timeout_s=settings.server.reply_timeout_s,
+        )
+        self.price_watch = PriceWatch(
+            store,
+            self.catalog,
+            self.directory,
+            clock,
+            every_s=settings.catalog.history_every_s,
         )
         self.price_guard = PriceGuard(self.catalog, settings.catalog.unknown_price)
 
@@ -266,7 +281,7 @@ class Gateway:
             self.gate, self.inbox, journal.vault, settings.upstream.callback_ips
         )
         self.public = Listener(
-            public_app(dialects, self._callback, health),
+            public_app(dialects, self._callback, health, self._link_page()),
             *server.address,
             door=Door("public", limits_of(settings), self.gate.is_ours),
             strangers=self.gate.strangers,
@@ -281,6 +296,7 @@ class Gateway:
                 sessions=self.sessions,
                 gate=self.gate,
                 clock=self._clock,
+                site=self._site(),
             )
         )
         self.admin = Listener(
@@ -290,6 +306,23 @@ class Gateway:
         )
         path = settings.sqlite_path()
         self.control = None if path is None else ControlSocket(self.desk, one_name(path))
+
+    def _link_page(self) -> LinkPage:
+        ledger = Ledger(self.store, self._clock)
+        return LinkPage(self.store, self.links, ledger, self.directory, self.gate, self._clock)
+
+    def _site(self) -> Site:
+        base_url = self.settings.upstream.base_url
+        return Site(
+            public_url=self.settings.server.public_url,
+            version=__version__,
+            started_at=self._clock(),
+            catalog=self.catalog,
+            links=self.links,
+            problems=lambda: site.problems(self.settings, self.mistakes),
+            queues=partial(site.queues, self.settlement, self.submission, self.relay),
+            upstream=partial(site.upstream, base_url, self._upstream, self._clock),
+        )
 
     async def start(self, inherited: Mapping[str, socket.socket] = NO_SOCKETS) -> None:
         """Take up what the journal holds, listen, and work.
@@ -325,6 +358,7 @@ class Gateway:
             self.housekeeper,
             self.notifier,
             self.watch,
+            self.price_watch,
         ):
             self._workers.append(asyncio.create_task(worker.run()))
         for work in (
@@ -373,6 +407,7 @@ class Gateway:
         self.account.timeout_s = settings.server.reply_timeout_s
         self.catalog.timeout_s = settings.server.reply_timeout_s
         self.catalog.ttl_s = settings.catalog.ttl_s
+        self.price_watch.every_s = settings.catalog.history_every_s
         self.price_guard.unknown = settings.catalog.unknown_price
         self.relay.schedule_s = settings.delivery.schedule_s
         self.relay.per_host = settings.delivery.per_host

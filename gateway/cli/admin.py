@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.cli.desk import ask, columns, local_time, show
-from gateway.cli.options import config_option, fail, json_option
+from gateway.cli.options import config_option, json_option
 
 _ROLES = ("operator", "viewer")
 
@@ -55,7 +55,10 @@ def _given(password: str | None) -> str:
     if password is None:
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
     if password != "-":  # noqa: S105  where it comes from
-        fail("--password: a password on the command line is seen by everybody; give -", 2)
+        raise click.UsageError(
+            "--password: what stands on a command line is seen by everybody; give -, and let it "
+            "come on stdin"
+        )
     return sys.stdin.readline().rstrip("\r\n")
 
 

@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,7 @@ _SERVES = "serving"
 
 async def _until_signalled(settings: "Settings", config: Path | None) -> None:
     from gateway.app import Gateway
+    from gateway.cli.check_config import file_mistakes
     from gateway.cli.service import ServiceManager
     from gateway.log import SINK
 
@@ -104,6 +106,7 @@ async def _until_signalled(settings: "Settings", config: Path | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, ends)
     gateway = await Gateway.open(settings)
+    gateway.mistakes = partial(file_mistakes, settings)
     loop.add_signal_handler(signal.SIGHUP, _reload, gateway, config, manager)
     feeding = asyncio.create_task(manager.feed_watchdog(gateway.pulse))
     try:

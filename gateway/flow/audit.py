@@ -20,7 +20,7 @@ BEGUN, DONE = "begun", "done"
 READS = frozenset(
     {
         *("reseller.list", "reseller.show", "order.list", "order.show", "alert.list"),
-        *("delivery.list", "delivery.hosts", "admin.list", "admin.sessions"),
+        *("delivery.list", "delivery.hosts", "link.list", "admin.list", "admin.sessions"),
     }
 )
 """The commands that change nothing."""
@@ -41,6 +41,9 @@ KEPT: dict[str, tuple[str, ...]] = {
     "delivery.resend_all": ("host", "reseller", "state", "since", "until"),
     "delivery.pause": ("host", "reason"),
     "delivery.resume": ("host",),
+    "backup.begin": ("to", "keep"),
+    "link.make": ("code", "days"),
+    "link.revoke": ("link_id",),
     "archive.some": ("older_than_days",),
     "admin.add": ("name", "role"),
     "admin.passwd": ("name",),

@@ -83,6 +83,10 @@ class Desk:
         """Take up further commands, each by its name."""
         self._commands.update(commands)
 
+    def knows(self, command: str) -> bool:
+        """Whether there is a command of this name."""
+        return command in self._commands
+
     async def do(self, command: str, values: dict[str, Any], who: str = CLI) -> Any:
         """Do one command by its name.
 

@@ -89,10 +89,10 @@ class Directory:
             return False
         return self._vault.hash_key(text) in self._by_hash
 
-    def accounts_in_use(self) -> list[str]:
-        """List the accounts under which somebody who is not suspended buys."""
-        rows = (row for row in self._by_code.values() if not row.suspended)
-        return sorted({row.account for row in rows if row.account is not None})
+    def accounts_by_code(self) -> dict[str, str]:
+        """Return under which account each reseller buys who is not suspended, by code."""
+        rows = sorted(self._by_code.items())
+        return {code: row.account for code, row in rows if row.account and not row.suspended}
 
     def by_code(self, code: str) -> Reseller | None:
         """Return the reseller with this code."""

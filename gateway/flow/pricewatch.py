@@ -69,7 +69,7 @@ class PriceWatch:
     async def step(self) -> int:
         """Look once under each key; returns how many changes were seen."""
         changes = 0
-        for account in self._directory.accounts_in_use():
+        for account in sorted(set(self._directory.accounts_by_code().values())):
             shown = await self._catalog.products(account, _WITHIN_S)
             if shown is not None and shown.products:
                 changes += await self._note(account, shown.products)

@@ -127,6 +127,11 @@ class Relay:
         self._paused: tuple[str, ...] = ()
         self._paused_until = 0.0  # for how long that is taken for true, in the loop's time
 
+    @property
+    def in_flight(self) -> int:
+        """How many attempts are under way."""
+        return len(self._under_way.orders)
+
     def silent(self) -> dict[str, int]:
         """Return the hosts that do not answer, and since when, Unix milliseconds."""
         since: dict[str, int] = {}

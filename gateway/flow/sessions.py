@@ -4,11 +4,13 @@ A browser holds a random token, the journal its hash. The journal is asked at ea
 session that is revoked, or a role that is taken away, has ended at once.
 """
 
+import contextlib
 import hashlib
 import secrets
 
 from gateway.clock import Clock
 from gateway.domain.backoff import MS_PER_S
+from gateway.domain.errors import JournalUnavailable
 from gateway.flow.passwords import Passwords
 from gateway.log import get_logger
 from gateway.store import AuditRow, SessionRow, Store
@@ -79,7 +81,9 @@ class Sessions:
         if found is None or not _lasts(found, now):
             return None
         if now - found.seen_at >= _SEEN_EVERY_MS:
-            await self._store.see_session(found.id, now)
+            # A journal that can not be written is just what an operator wants to look at.
+            with contextlib.suppress(JournalUnavailable):
+                await self._store.see_session(found.id, now)
         return found
 
     async def end(self, session: SessionRow) -> None:
@@ -98,6 +102,7 @@ def hash_token(token: str) -> bytes:
 
 
 def _lasts(session: SessionRow, now: int) -> bool:
-    """Whether a session has not ended by itself, nor begins in the future of a clock."""
+    """Whether a session has not ended by itself; one from the far future of a clock has."""
     age_ms, idle_ms = now - session.created_at, now - session.seen_at
-    return age_ms < LASTS_S * MS_PER_S and idle_ms < IDLE_S * MS_PER_S
+    is_young = -IDLE_S * MS_PER_S < age_ms < LASTS_S * MS_PER_S
+    return is_young and idle_ms < IDLE_S * MS_PER_S

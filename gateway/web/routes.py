@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from gateway.web.callback import CallbackRoutes
-from gateway.web.dashboard import Dashboard
+from gateway.web.dashboard import Dashboard, LinkPage
 from gateway.web.json_api import JsonDialect
 from gateway.web.json_catalog import JsonCatalog
 from gateway.web.json_door import wrong_method
@@ -36,7 +36,9 @@ class Dialects:
     otomax: OtomaxDialect
 
 
-def public_app(dialects: Dialects, callback: CallbackRoutes, health: Health) -> web.Application:
+def public_app(
+    dialects: Dialects, callback: CallbackRoutes, health: Health, link: LinkPage
+) -> web.Application:
     """Return what panels and the upstream reach. No route answers a HEAD: it must buy nothing."""
     text, json_api, native = dialects.text, dialects.json_api, dialects.otomax
     json_catalog = dialects.json_catalog
@@ -61,6 +63,7 @@ def public_app(dialects: Dialects, callback: CallbackRoutes, health: Health) -> 
             "/callback": callback.hint,
             "/healthz": health.healthz,
             "/readyz": health.readyz,
+            **link.routes(),
         },
     )
     app.router.add_post("/v1/order", json_api.order_v1)

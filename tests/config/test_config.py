@@ -48,7 +48,8 @@ CONTRACT_DEFAULTS: dict[str, object] = {
     "limits.orders_per_s": 100,
     "limits.max_open_orders": 100_000,
     "catalog.ttl_s": 60,
-    "catalog.unknown_price": "send",  # not the contract's: the price guard is ours
+    "catalog.unknown_price": "send",
+    "catalog.history_every_s": 900,  # not the contract's: the price guard is ours
     "log.format": "auto",
     "log.level": "info",
 }

@@ -26,7 +26,8 @@ from gateway.cli.main import otomax_gateway
 from gateway.store.open import peek_meta, running_gateway
 from gateway.vault import ROOT, Vault
 from tests.journey.canaries import Ears, forms
-from tests.journey.canary_requests import Mouth, Who, routes
+from tests.journey.canary_dashboard import ADMIN, ADMIN_PASSWORD, NEW_PASSWORD, hear_dashboard
+from tests.journey.canary_requests import Mouth, Who, dashboard, routes
 from tests.journey.office import Office, new_office
 from tests.journey.parties import UpstreamProcess
 from tests.journey.processes import Process, Processes, until
@@ -53,6 +54,7 @@ _ONLY_HELP = {"serve", "sandbox", "demo", "bench"}
 
 # Nobody knows the order yet, so its signature can not be checked before it is kept.
 _KEPT = [f"x-signature of a kept callback of toko1-{name}" for name in ("T1", "STAY")]
+_GROUPS = ("reseller", "order", "delivery", "alert", "secrets", "admin")
 _SHOWN = ("cmdline", "environ", "status", "comm")  # of a process, to this user at least
 
 
@@ -318,6 +320,7 @@ async def _noon(day: Day, panel: Panel, mirror: FakeUpstream) -> None:
         await mouth.everything(toko1, f"MT{n}", "APIKUY_NONE")
         await day.run("order", "recheck", f"toko1-MT{n}", code=None)
     await _commands(day)
+    await _dashboard(day, admin)
     await day.hear_process(process, admin)
     config = day.office.folder / "config.toml"
     good = config.read_text(encoding="utf-8")
@@ -330,6 +333,34 @@ async def _noon(day: Day, panel: Panel, mirror: FakeUpstream) -> None:
     await day.office.stop(process)
     day.hear_files("after the end")
     day.ears.hear_files("log", (process.out, process.err))
+
+
+async def _dashboard(day: Day, admin: str) -> None:
+    """Every page, and every command about who sees them."""
+    day.ears.keep({"admin's password": ADMIN_PASSWORD, "his new one": NEW_PASSWORD})
+    await day.run("admin", "add", ADMIN, "--password", "-", stdin=f"{ADMIN_PASSWORD}\n")
+    for password in (ADMIN_PASSWORD, NEW_PASSWORD):
+        heard = await hear_dashboard(day.ears, admin, password, dashboard(), orders=60)
+        day.mouth.asked |= heard
+        await day.run("admin", "sessions")
+        await day.run("admin", "passwd", ADMIN, "--password", "-", stdin=f"{NEW_PASSWORD}\n")
+    await day.run("admin", "list")
+    await day.run("admin", "add", "wati", "--password", ADMIN_PASSWORD, code=2)
+    await day.run("admin", "revoke", "--name", ADMIN)
+    await day.run("admin", "remove", ADMIN)
+
+
+async def _links(day: Day) -> None:
+    """What a link shows, and that it shows nothing when it is taken away."""
+    link = await day.run("link", "make", "toko1")
+    token = link.partition("/lihat/")[2]
+    page = await day.mouth.ask("/lihat/{token}", token=token)
+    assert b" 200 " in page.partition(b"\r\n")[0]
+    await day.mouth.ask("/lihat/{token}/{name}", token=token, name="style.css")
+    await day.run("link", "revoke", "1")
+    page = await day.mouth.ask("/lihat/{token}", token=token)
+    assert b" 404 " in page.partition(b"\r\n")[0]
+    day.ears.keep({"token of a link": token})
 
 
 async def _commands(day: Day) -> None:
@@ -349,6 +380,10 @@ async def _commands(day: Day) -> None:
         ("delivery", "list", "--limit", "1000"),
         ("delivery", "resend", "1"),
         ("delivery", "resend", "--since", "1d"),
+        ("delivery", "hosts"),
+        ("delivery", "pause", "panel.test:80", "--reason", "moves"),
+        ("delivery", "resume", "panel.test:80"),
+        ("link", "list"),
         ("alert", "list", "--all"),
         ("alert", "test"),
         ("alert", "ack", "--all"),
@@ -361,6 +396,7 @@ async def _commands(day: Day) -> None:
         ("secrets", "reseal"),
     ):
         await day.run(*words, code=None if words[0] in ("check-config", "delivery") else 0)
+    await _links(day)
     day.keep_vault()
     answer = await day.mouth.order(day.who["toko2"], 3, "SUSPENDED", "123456002")
     assert b"RESELLER_SUSPENDED" in answer, "at once, when the command has returned"
@@ -393,7 +429,7 @@ async def _evening(day: Day) -> None:
     await day.run("order", "show", "toko1-T1")
     await day.run("reseller", "show", "toko2")
     await _mistakes(day)
-    for path in (*_all_commands(), "reseller", "order", "delivery", "alert", "secrets"):
+    for path in (*_all_commands(), *_GROUPS):
         done = await asyncio.to_thread(
             day.office.processes.done, (*path.split(), "--help"), day.office.folder, {}
         )

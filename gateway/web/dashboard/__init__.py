@@ -6,7 +6,8 @@ where a change may come, and what no answer may go out without. Pages read the j
 flow; they change nothing but through `flow.desk.Desk.do`.
 """
 
+from gateway.web.dashboard.link import LinkPage
 from gateway.web.dashboard.routes import Dashboard
 from gateway.web.dashboard.visit import Tools
 
-__all__ = ["Dashboard", "Tools"]
+__all__ = ["Dashboard", "LinkPage", "Tools"]

@@ -3,15 +3,21 @@
 Every route passes here, and no page can forget it.
 """
 
+import time
 from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import hdrs, web
 
+from gateway import metrics
+from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import JournalUnavailable, NotDone
+from gateway.log import get_logger
 from gateway.web.dashboard.shapes import LANGUAGES, ZONES, Shapes
 from gateway.web.dashboard.visit import Route, Tools, Visit
 from gateway.web.listener import Handler
+
+log = get_logger(__name__)
 
 _YEAR_S = 365 * 86_400
 SESSION: Final = "otomax_session"
@@ -49,6 +55,7 @@ class Door:
         """Return what answers a route, behind this door."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
+            began = time.monotonic()
             try:
                 visit = await self._visit(request)
                 response = await self._answer(route, visit)
@@ -57,6 +64,7 @@ class Door:
                 response = await visit.page("error.html", 503, what=visit.say("error.journal"))
             if not response.prepared:
                 _set_cookies(visit, response)
+            _tell(route, visit, response.status, began)
             return response
 
         return answer
@@ -119,6 +127,19 @@ def is_secure(request: web.BaseRequest) -> bool:
 def cookie_name(request: web.BaseRequest) -> str:
     """Return under which name a session is held on this way."""
     return SECURE_SESSION if is_secure(request) else SESSION
+
+
+def _tell(route: Route, visit: Visit, status: int, began: float) -> None:
+    """Log the one event of a request; a page that only looks is asked for all the time."""
+    metrics.request("dashboard", status).inc()
+    tell = log.debug if route.method == hdrs.METH_GET else log.info
+    tell(
+        "page.answered",
+        admin=None if visit.who is None else visit.who.admin,
+        page=f"{route.method} {route.path}",
+        http_status=status,
+        ms=round((time.monotonic() - began) * MS_PER_S),
+    )
 
 
 def _set_cookies(visit: Visit, response: web.StreamResponse) -> None:

@@ -2,16 +2,22 @@
 
 from aiohttp import web
 
+from gateway.web.dashboard.alerts import AlertPages
 from gateway.web.dashboard.audit import AuditLog
 from gateway.web.dashboard.deliveries import DeliveryPages
 from gateway.web.dashboard.door import Door, harden
+from gateway.web.dashboard.exports import Exports
 from gateway.web.dashboard.live import Live
 from gateway.web.dashboard.login import LogIn
 from gateway.web.dashboard.order import OrderPage
 from gateway.web.dashboard.orders import OrderList
 from gateway.web.dashboard.overview import Overview
+from gateway.web.dashboard.panel import PanelSheet
+from gateway.web.dashboard.products import ProductPages
+from gateway.web.dashboard.resellers import ResellerPages
 from gateway.web.dashboard.sessions import SessionPage
 from gateway.web.dashboard.static import Static
+from gateway.web.dashboard.system import SystemPage
 from gateway.web.dashboard.visit import Route, Tools
 
 
@@ -31,6 +37,12 @@ class Dashboard:
             *self.live.routes,
             *Overview(tools).routes,
             *DeliveryPages(tools).routes,
+            *ResellerPages(tools).routes,
+            *PanelSheet(tools).routes,
+            *ProductPages(tools).routes,
+            *AlertPages(tools).routes,
+            *SystemPage(tools).routes,
+            *Exports(tools).routes,
             *OrderList(tools).routes,
             *OrderPage(tools).routes,
             *AuditLog(tools).routes,

@@ -28,6 +28,7 @@ _UNITS: Final = {
     "en": ("s", "min", "h", "d"),
 }
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+_KIB: Final = 1024
 _NOTHING: Final = "\u2013"  # a dash: there is no such value
 _TENTHS_BELOW_S = 10  # so long a second's tenth says something
 
@@ -67,6 +68,16 @@ class Shapes:
         if not whole:
             return _NOTHING
         text = f"{100 * part / whole:.1f} %"
+        return text.replace(".", ",") if self.language == "id" else text
+
+    def bytes(self, size: int) -> str:
+        """Return `12,3 MiB`."""
+        value, unit = float(size), "B"
+        for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+            if value < _KIB or unit == "TiB":
+                break
+            value /= _KIB
+        text = f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         return text.replace(".", ",") if self.language == "id" else text
 
     def time(self, at: int | None) -> str:
@@ -110,6 +121,10 @@ class Shapes:
     def iso(self, at: int) -> str:
         """Return a time as the attribute `datetime` wants it."""
         return datetime.fromtimestamp(at / MS_PER_S, UTC).isoformat(timespec="milliseconds")
+
+    def read_iso(self, text: str) -> int:
+        """Return Unix milliseconds of a time as the desk writes it."""
+        return round(datetime.fromisoformat(text).timestamp() * MS_PER_S)
 
     def midnight(self, at: int) -> int:
         """Return when the day of a time began, Unix milliseconds."""

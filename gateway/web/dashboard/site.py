@@ -23,13 +23,11 @@ class Problem:
 
     Attributes:
         key: whose value.
-        text: one sentence.
-        is_mistake: `check-config` would refuse it.
+        text: why `check-config` refuses it; empty where it is unwise alone.
     """
 
     key: str
-    text: str
-    is_mistake: bool
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +54,13 @@ class Upstream:
     Attributes:
         base_url: where it is.
         answered_at: when it last answered at all, Unix milliseconds, or None.
-        failing: calls in a row that it did not answer.
-        latency_ms: of its last answer, or None.
+        failures: calls since then that brought no answer.
+        latency_ms: the mean of its answers since the start, or None.
     """
 
     base_url: str
     answered_at: int | None = None
-    failing: int = 0
+    failures: int = 0
     latency_ms: float | None = None
 
 
@@ -77,10 +75,8 @@ class Site:
         catalog: the upstream's lists.
         links: those that show a reseller its own.
         problems: looks at the configuration and its files; waits for the disk.
-        free_bytes: room on the journal's disk, or None where it has none of ours; waits for it.
         queues: what is on its way.
         upstream: how the upstream answers.
-        clock_offset_ms: how far this machine's clock is from the gateway's own.
     """
 
     public_url: str
@@ -89,10 +85,8 @@ class Site:
     catalog: Catalog
     links: Links
     problems: Callable[[], list[Problem]]
-    free_bytes: Callable[[], int | None]
     queues: Callable[[], Queues]
     upstream: Callable[[], Upstream]
-    clock_offset_ms: Callable[[], int]
 
     async def addresses(self) -> tuple[str, ...]:
         """Return the addresses behind the gateway's own name: where its callbacks come from."""

@@ -20,6 +20,7 @@ from gateway.flow.sessions import Sessions
 from gateway.store import SessionRow, Store
 from gateway.web.body import NoBody, read_body
 from gateway.web.dashboard.shapes import Shapes
+from gateway.web.dashboard.site import Site
 from gateway.web.dashboard.templates import rendered
 from gateway.web.dashboard.words import say
 from gateway.web.gate import Gate
@@ -50,6 +51,7 @@ class Tools:
         sessions: who is logged in.
         gate: addresses behind proxies, and whether the gateway goes down.
         clock: Unix milliseconds.
+        site: the gateway itself.
     """
 
     store: Store
@@ -59,6 +61,7 @@ class Tools:
     sessions: Sessions
     gate: Gate
     clock: Clock
+    site: Site
 
 
 @dataclass(slots=True, kw_only=True)

@@ -48,7 +48,7 @@ PAGES = (
     f"/orders?{_DAY}&sn=nothing",
     "/orders?before=500000&status=lost",
     "/orders?before=500000&reseller=toko3&dest=777",
-    "/orders/500000",
+    "/orders/2000",
 )
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from gateway.web.dashboard.login import LogIn
 from gateway.web.dashboard.visit import May, Route
 from tests.support import House
 from tests.support.browser import PASSWORD, Browser
@@ -207,3 +208,42 @@ async def test_nothing_of_a_session_or_password_is_in_the_journal(
     assert b"$argon2id$" in held
     for secret in (token, PASSWORD):
         assert secret.encode() not in held
+
+
+async def test_a_journal_that_can_not_write_can_still_be_looked_at(
+    house: House, operator: Browser
+) -> None:
+    house.clock.skip(120)
+    await house.break_journal()
+    assert (await operator.get("/")).status == 200
+    page = await operator.post("/sessions/revoke", {"id": "1"})
+    assert page.status == 503
+    assert "Jurnal sedang tidak bisa" in page.words
+    await house.break_journal(broken=False)
+
+
+async def test_wrong_passwords_are_kept_back(house: House, nobody: Browser) -> None:
+    await house.gateway.desk.do("admin.add", {"name": "budi", "password": PASSWORD})
+    waited: list[float] = []
+
+    async def note(delay_s: float) -> None:
+        waited.append(delay_s)
+
+    (log_in,) = [r for r in routes(house) if (r.method, r.path) == ("POST", "/login")]
+    page: LogIn = log_in.handler.__self__  # type: ignore[attr-defined]  # a bound method
+    page.knocking.sleep = note  # type: ignore[assignment]  # it is only called
+    for _ in range(6):
+        assert (await nobody.log_in("budi", "wrong password")).status == 403
+    assert waited == [0.5, 1.0]
+    assert (await nobody.log_in("budi")).url.path == "/", "late, and not refused"
+    assert waited[2:] == [2.0]
+
+
+async def test_each_request_is_one_event_without_what_was_sent(
+    house: House, operator: Browser
+) -> None:
+    await operator.post("/sessions/revoke", {"id": "x", "password": "not-for-the-log"})
+    assert "POST /sessions/revoke" in house.log.text
+    assert "not-for-the-log" not in house.log.text
+    (token,) = [c.value for c in operator.client.cookie_jar if c.key == "otomax_session"]
+    assert token not in house.log.text

@@ -7,13 +7,22 @@ are put in by name: `{count}`. Templates hold no sentence of their own.
 from types import MappingProxyType
 from typing import Final
 
+from gateway.web.dashboard.words.alerts import ALERTS
 from gateway.web.dashboard.words.common import COMMON
 from gateway.web.dashboard.words.deliveries import DELIVERIES
+from gateway.web.dashboard.words.exports import EXPORTS
 from gateway.web.dashboard.words.office import OFFICE
 from gateway.web.dashboard.words.orders import ORDERS
 from gateway.web.dashboard.words.overview import OVERVIEW
+from gateway.web.dashboard.words.products import PRODUCTS
+from gateway.web.dashboard.words.resellers import RESELLERS
+from gateway.web.dashboard.words.system import SYSTEM
 
-ALL: Final = MappingProxyType({**COMMON, **OFFICE, **ORDERS, **OVERVIEW, **DELIVERIES})
+_PAGES: Final = (
+    *(COMMON, OFFICE, ORDERS, OVERVIEW, DELIVERIES, RESELLERS),
+    *(PRODUCTS, ALERTS, SYSTEM, EXPORTS),
+)
+ALL: Final = MappingProxyType({key: both for page in _PAGES for key, both in page.items()})
 """Key to (Indonesian, English)."""
 
 _PLACE: Final = {"id": 0, "en": 1}

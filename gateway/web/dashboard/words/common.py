@@ -21,6 +21,7 @@ COMMON: Final[dict[str, tuple[str, str]]] = {
     "frame.copy": ("Salin", "Copy"),
     "frame.copy_of": ("Salin {what}", "Copy {what}"),
     "frame.copied": ("Tersalin", "Copied"),
+    "export.csv": ("Unduh CSV", "Download CSV"),
     "frame.print": ("Cetak", "Print"),
     "frame.action": ("Tindakan", "Action"),
     "frame.yes": ("ya", "yes"),

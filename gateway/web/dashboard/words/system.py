@@ -1,0 +1,82 @@
+"""Words of *Sistem*."""
+
+from typing import Final
+
+SYSTEM: Final[dict[str, tuple[str, str]]] = {
+    "system.title": ("Sistem", "System"),
+    "system.fine": ("Tidak ada masalah di konfigurasi.", "The configuration has no problem."),
+    "system.problems": ("Masalah di konfigurasi", "Problems of the configuration"),
+    "system.mistake": ("salah", "mistake"),
+    "system.unwise": ("kurang aman", "unwise"),
+    "unwise.delivery.allow_private": (
+        "Callback boleh ke alamat privat: hanya untuk percobaan.",
+        "Deliveries reach private addresses: for tests only.",
+    ),
+    "unwise.upstream.callback_ips": (
+        "Kosong: callback diterima dari alamat mana saja.",
+        "Empty: callbacks are taken from any address.",
+    ),
+    "unwise.server.public_url": (
+        "Tanpa TLS kunci dan tautan terbaca di jalan.",
+        "Without TLS everybody on the way reads keys and links.",
+    ),
+    "unwise.upstream.base_url": (
+        "Tanpa TLS kunci supplier terbaca di jalan.",
+        "Without TLS everybody on the way reads upstream keys.",
+    ),
+    "unwise.admin.listen": (
+        "Dashboard terbuka di luar mesin ini: pasang TLS di depannya.",
+        "The dashboard listens beyond this machine: put TLS in front of it.",
+    ),
+    "unwise.alert.telegram_chat": (
+        "Peringatan tidak dikirim ke siapa pun: isi Telegram atau webhook.",
+        "Nobody is told of alerts: set Telegram or a webhook.",
+    ),
+    "system.gateway": ("Gateway", "Gateway"),
+    "system.version": ("Versi", "Version"),
+    "system.uptime": ("Berjalan selama", "Up for"),
+    "system.url": ("Alamat", "Address"),
+    "system.time": ("Jam gateway", "The gateway's time"),
+    "system.noted": ("Waktu terakhir di jurnal", "Time last written down"),
+    "system.sessions": ("{count} sesi sedang masuk", "{count} sessions are logged in"),
+    "system.journal": ("Jurnal", "Journal"),
+    "system.size": ("Ukuran", "Size"),
+    "system.log": ("Log (-wal)", "Log (-wal)"),
+    "system.free": ("Sisa disk", "Free on its disk"),
+    "system.backup": ("Backup", "Backup"),
+    "system.backup_at": ("Terakhir", "Last"),
+    "system.backup_path": ("Berkas", "File"),
+    "system.backup_old": (
+        "Backup terakhir sudah lebih dari satu setengah hari.",
+        "The last backup is more than a day and a half old.",
+    ),
+    "system.no_backup": (
+        "Belum pernah ada backup. Yang pertama dibuat dengan perintah ini:",
+        "There was never a backup. The first one is made with:",
+    ),
+    "system.backup_example": ("/srv/backup", "/srv/backup"),
+    "system.back_up": ("Backup sekarang", "Back up now"),
+    "system.upstream": ("Supplier", "Upstream"),
+    "system.answered": ("Terakhir menjawab", "Last answered"),
+    "system.failures": ("Gagal sejak itu", "Failures since"),
+    "system.latency": ("Rata-rata jawaban", "Mean answer"),
+    "system.queues": ("Antrean", "Queues"),
+    "system.open": ("Transaksi terbuka", "Open orders"),
+    "system.sending": ("Sedang dikirim", "Being sent"),
+    "system.waiting": ("Menunggu giliran", "Waiting for their turn"),
+    "system.attempts": ("Kiriman berjalan", "Deliveries under way"),
+    "system.due": ("Kiriman menunggu", "Deliveries waiting"),
+    "system.oldest_due": ("Tertua menunggu", "The oldest waits for"),
+    "system.dead": ("Kiriman gagal total", "Deliveries that are dead"),
+    "system.paused": ("Host dijeda", "Paused hosts"),
+    "system.reconciled": ("Rekonsiliasi", "Reconciliation"),
+    "system.reconciled_at": ("Terakhir", "Last"),
+    "system.reconciled_day": ("Hari", "Day"),
+    "system.reconciled_orders": ("Transaksi", "Orders"),
+    "system.reconciled_differences": ("Selisih", "Differences"),
+    "system.not_reconciled": (
+        "Belum pernah dijalankan: otomax-gateway reconcile.",
+        "It was never run: otomax-gateway reconcile.",
+    ),
+    "done.backing_up": ("Backup dimulai.", "The backup has begun."),
+}
