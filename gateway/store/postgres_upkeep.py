@@ -16,15 +16,6 @@ _WITH_A_DATE: Final = (
 )
 
 
-async def interrupt_sends(session: Session, now: int) -> int:
-    """Make due now what was being sent; returns how many."""
-    sql = (
-        f"UPDATE orders SET due_at = $1, fence = {RAISED}"
-        " WHERE sending AND final_at IS NULL AND due_at > $1"
-    )
-    return await session.count(sql, now)
-
-
 async def move_times(session: Session, by: int, alert: Entry) -> int:
     """Move every date that is still to come; returns how many orders and deliveries."""
     moved = 0
