@@ -46,7 +46,7 @@ def routes() -> set[str]:
     """Return every path that a listener has."""
     anybody: Any = _Anybody()
     dialects = Dialects(text=anybody, json_api=anybody, json_catalog=anybody, otomax=anybody)
-    apps = (public_app(dialects, anybody, anybody), admin_app(anybody, dashboard()))
+    apps = (public_app(dialects, anybody, anybody, anybody), admin_app(anybody, dashboard()))
     return {resource.canonical for app in apps for resource in app.router.resources()}
 
 

@@ -120,7 +120,7 @@ async def test_a_condition_stands_until_it_ends_whoever_took_note(store: Store) 
 
 
 async def test_what_happened_once_does_not_stand(store: Store) -> None:
-    await store.raise_alert(Alarm(T0, Kind.CLOCK_SET, "set"), 0)
+    await store.raise_alert(Alarm(T0, Kind.CLOCK_SET, "set"))
     assert await store.standing_alerts() == []
 
 

@@ -167,6 +167,18 @@ async def test_nobody_holds_it(postgres: PostgresServer, database: str) -> None:
     await second.close()
 
 
+async def test_a_gateway_that_starts_leaves_the_sends_of_the_others_alone(
+    postgres: PostgresServer, database: str
+) -> None:
+    first = await open_journal(postgres.url(database))
+    sending = await place(first, due_at=T0 + 9)
+    second = await open_store(postgres.url(database))
+    assert await second.interrupt_sends(T0) == 0
+    assert await second.order(sending.id) == sending
+    await first.close()
+    await second.close()
+
+
 # what the database itself refuses
 
 
