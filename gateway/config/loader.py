@@ -288,8 +288,10 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
         yield (
             "storage.lease_s",
             "upstream.timeout_s",
-            f"wanted more than twice upstream.timeout_s ({upstream.timeout_s:g} s), got"
-            f" {settings.storage.lease_s:g}: an order would be taken over while it is being sent",
+            (
+                f"wanted more than twice upstream.timeout_s ({upstream.timeout_s:g} s), got "
+                f"{settings.storage.lease_s:g}: an order would be taken over while it is sent"
+            ),
         )
     for name, listen in (("server.listen", server.listen), ("admin.listen", admin.listen)):
         if upstream.base_url == f"http://{listen}":

@@ -252,7 +252,7 @@ class Exercise:
 
 
 # Of the intents: what is no statement, or is seen with others.
-NO_STATEMENT = {"announce", "archive_path", "close", "open_archive", "size"}
+NO_STATEMENT = {"announce", "archive_path", "close", "open_archive", "size", "told_saldo"}
 
 
 def intents() -> list[str]:
