@@ -289,8 +289,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
             "storage.lease_s",
             "upstream.timeout_s",
             (
-                f"wanted more than twice upstream.timeout_s ({upstream.timeout_s:g} s), got"
-                f" {settings.storage.lease_s:g}: an order would be taken over while it is sent"
+                f"wanted more than twice upstream.timeout_s ({upstream.timeout_s:g} s), got "
+                f"{settings.storage.lease_s:g}: an order would be taken over while it is sent"
             ),
         )
     for name, listen in (("server.listen", server.listen), ("admin.listen", admin.listen)):

@@ -88,8 +88,13 @@ class Membership:
         return self._is_heard_within(lasts_s)
 
     def takes_orders(self) -> bool:
-        """Whether new orders may be journaled: others know by their clocks when not."""
-        return not self._store.nodes.is_shared or self._is_heard_within(SILENT_S)
+        """Whether new orders may be journaled: others know by their clocks when not.
+
+        Nor where their send could not leave any more.
+        """
+        if not self._store.nodes.is_shared:
+            return True
+        return self._is_heard_within(SILENT_S) and self.holds()
 
     def _is_heard_within(self, seconds: float) -> bool:
         return self._clock.running() - self._beaten_at < seconds * MS_PER_S

@@ -76,6 +76,7 @@ OUR_DEFAULTS: dict[str, object] = {
     "alert.webhook_secret": "",
     "alert.webhook_secret_file": "",
     "alert.timeout_s": 10,
+    "storage.lease_s": 150.0,
 }
 DEFAULTS = CONTRACT_DEFAULTS | OUR_DEFAULTS
 

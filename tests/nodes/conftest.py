@@ -37,8 +37,8 @@ async def open_node(journal: str, open_house: OpenHouse) -> OpenNode:
         upstream_url: str, *, clock_set_by: float = 0, **sections: dict[str, Any]
     ) -> House:
         given: dict[str, dict[str, Any]] = {
-            "storage": {"url": journal, "lease_s": LEASE_S, "pool": 6},
             **sections,
+            "storage": {"url": journal, "lease_s": LEASE_S, **sections.get("storage", {})},
         }
         given["upstream"] = {
             "timeout_s": CALL_S,

@@ -454,6 +454,7 @@ NO_STATEMENT = {
     "mark_restored",
     "open_archive",
     "size",
+    "told_saldo",
 }
 
 
