@@ -4,6 +4,7 @@ Pure functions of the settings, and which of the keys a reload takes over.
 """
 
 from gateway.config import Settings
+from gateway.config.keys import SECTIONS
 from gateway.domain.order import Rules
 from gateway.domain.schedule import WATCH_S
 from gateway.flow.account import MAX_ASKING
@@ -39,6 +40,7 @@ LIVE = frozenset(
         "limits.max_open_orders",
         "catalog.ttl_s",
         "catalog.unknown_price",
+        *(f"alert.{key}" for key in SECTIONS["alert"].model_fields if key != "timeout_s"),
         "log.format",
         "log.level",
     }

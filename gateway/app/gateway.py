@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from gateway.app import alerts
 from gateway.app.bounds import (
     ADMIN_CONNECTIONS,
     LIVE,
@@ -15,6 +16,7 @@ from gateway.app.bounds import (
     rules_of,
 )
 from gateway.app.journal import Journal, closed_on_error, open_journal
+from gateway.clients.notices import NoticeClient
 from gateway.clients.reseller import ResellerClient
 from gateway.clients.upstream import UpstreamClient
 from gateway.clock import SteadyClock
@@ -27,6 +29,7 @@ from gateway.flow.directory import Directory
 from gateway.flow.housekeeping import Housekeeper
 from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Intake
+from gateway.flow.notifier import Notifier
 from gateway.flow.orders import Orders
 from gateway.flow.price import PriceGuard
 from gateway.flow.recheck import Recheck
@@ -36,7 +39,9 @@ from gateway.flow.sealing import Sealing
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Manner, Submission
 from gateway.flow.timekeeper import Timekeeper
+from gateway.flow.watch import Watch
 from gateway.log import get_logger
+from gateway.store import Store
 from gateway.store.open import one_name
 from gateway.web.callback import CallbackRoutes
 from gateway.web.control import ControlSocket
@@ -159,6 +164,22 @@ class Gateway:
             wake=self._wake,
         )
         self.housekeeper = Housekeeper(store, clock)
+        self._build_watch(settings, store, clock)
+
+    def _build_watch(self, settings: Settings, store: Store, clock: SteadyClock) -> None:
+        """Build what looks whether all is well, and tells the operator."""
+        self._notices = NoticeClient(settings.alert.timeout_s)
+        self.notifier = Notifier(store, clock)
+        alerts.follow(self.notifier, self._notices, settings)
+        self.desk.add(self.notifier.commands)
+        self.watch = Watch(
+            store,
+            self.directory,
+            self._upstream.heard,
+            self.notifier,
+            clock,
+            thresholds=alerts.thresholds_of(settings),
+        )
 
     def _build_catalog(self, settings: Settings, clock: SteadyClock) -> None:
         self.catalog = Catalog(
@@ -233,6 +254,8 @@ class Gateway:
             self.relay,
             self.inbox,
             self.housekeeper,
+            self.notifier,
+            self.watch,
         ):
             self._workers.append(asyncio.create_task(worker.run()))
         log.info(
@@ -282,6 +305,8 @@ class Gateway:
         self.timekeeper.furthest_s = furthest_s(settings)
         self.gate.trusted_proxies = tuple(settings.server.trusted_proxies)
         self._callback.callback_ips = tuple(settings.upstream.callback_ips)
+        alerts.follow(self.notifier, self._notices, settings)
+        self.watch.thresholds = alerts.thresholds_of(settings)
         self.settings = settings
         log.info(
             "config.reloaded",
@@ -311,7 +336,8 @@ class Gateway:
     async def _close(self) -> None:
         await self._close_desk()
         closing: list[Callable[[], Awaitable[None]]] = [self.public.close, self.admin.close]
-        closing += [self._upstream.close, self._panels.close, self.store.close]
+        closing += [self._upstream.close, self._panels.close, self._notices.close]
+        closing.append(self.store.close)
         for close in closing:
             with contextlib.suppress(OSError):
                 await close()

@@ -1,12 +1,13 @@
 """`otomax-gateway alert …`: what an operator must know, and taking note of it."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gateway.cli.desk import ask, columns, local_time, show
-from gateway.cli.options import config_option, json_option
+from gateway.cli.options import EXIT_NOT_DONE, config_option, fail, json_option
 
 
 @click.group()
@@ -30,13 +31,14 @@ def _table(rows: list[dict[str, Any]]) -> str:
         [
             str(row["id"]),
             local_time(row["raised_at"]),
+            row["kind"],
             row["order"] or "-",
             "-" if row["acked_at"] is None else local_time(row["acked_at"]),
             row["text"],
         ]
         for row in rows
     ]
-    return columns(cells, ["ID", "RAISED", "ORDER", "NOTED", "WHAT"])
+    return columns(cells, ["ID", "RAISED", "KIND", "ORDER", "NOTED", "WHAT"])
 
 
 @alert.command()
@@ -50,3 +52,21 @@ def ack(ids: tuple[int, ...], config: Path | None, *, every: bool, as_json: bool
         raise click.UsageError("name the alerts by their numbers, or say --all")
     acked = ask(config, "alert.ack", ids=None if every else list(ids))
     show(acked, as_json=as_json, table=lambda row: f"{len(row['acked'])} noted")
+
+
+@alert.command()
+@json_option
+@config_option
+def test(config: Path | None, *, as_json: bool) -> None:
+    """Send a test to every channel of [alert] now, and print what came back."""
+    told = ask(config, "alert.test")
+    if not told:
+        fail("no channel is set: alert.telegram_chat or alert.webhook_url in config.toml")
+    show(told, as_json=as_json, table=_told)
+    if not all(row["ok"] for row in told):
+        sys.exit(EXIT_NOT_DONE)
+
+
+def _told(rows: list[dict[str, Any]]) -> str:
+    cells = [[row["channel"], "sent" if row["ok"] else "not sent", row["said"]] for row in rows]
+    return columns(cells, ["CHANNEL", "", "ANSWER"])

@@ -78,6 +78,7 @@ def file_mistakes(settings: "Settings") -> Iterator[Mistake]:
         The key and the sentence of each mistake. A key file or a journal that is not there yet is
         none, as long as it can be made.
     """
+    yield from _alert_mistakes(settings)
     key_path, journal = settings.key_path(), settings.sqlite_path()
     if said := _key_mistake(key_path, journal):
         yield "secrets.key_file", said
@@ -89,6 +90,22 @@ def file_mistakes(settings: "Settings") -> Iterator[Mistake]:
         yield "storage.url", f"wanted a file for the journal, but {journal} is a folder"
     elif journal.exists() and not os.access(journal, os.R_OK | os.W_OK):
         yield "storage.url", f"the journal {journal} cannot be written by this user"
+
+
+def _alert_mistakes(settings: "Settings") -> Iterator[Mistake]:
+    """Look at the files of the channels' secrets, and whether a channel is whole."""
+    from gateway.app.alerts import read_secret
+
+    alert = settings.alert
+    for key in ("telegram_token_file", "webhook_secret_file"):
+        name: str = getattr(alert, key)
+        try:
+            if name:
+                read_secret(settings.beside(name))
+        except (OSError, ValueError):
+            yield f"alert.{key}", f"{settings.beside(name)} can not be read as one secret"
+    if alert.telegram_chat and not (alert.telegram_token or alert.telegram_token_file):
+        yield "alert.telegram_chat", "a chat without the bot's token: set telegram_token_file"
 
 
 def _key_mistake(key_path: Path, journal: Path | None) -> str:

@@ -4,12 +4,14 @@ It knows how to carry a request and what a broken call proves about it having le
 means is `protocol.upstream`, what follows from it `domain.truth`.
 """
 
+import asyncio
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
 from yarl import URL
 
-from gateway import __version__
+from gateway import __version__, metrics
 from gateway.clients.exchange import ConnectionDropped, Exchange, Head, NotHttp, Place
 from gateway.protocol.upstream import MAX_BODY_BYTES, Call, Reply, masked
 
@@ -35,6 +37,33 @@ class NoAnswer(CallError):  # noqa: N818  the name says what is known
     """The request may have arrived, and no whole answer came back (contract T5)."""
 
 
+class Heard:
+    """What was heard of the upstream lately, in the loop's seconds.
+
+    Attributes:
+        answered_at: when it last answered, and not with an error of its own (5xx).
+        failing_since: when the first call after that failed; None where none did.
+        failures: how many did since.
+    """
+
+    def __init__(self) -> None:
+        self.answered_at: float | None = None
+        self.failing_since: float | None = None
+        self.failures = 0
+
+    def answer(self, now: float) -> None:
+        """Take note of an answer."""
+        self.answered_at = now
+        self.failing_since = None
+        self.failures = 0
+
+    def failure(self, now: float) -> None:
+        """Take note of a call that brought none."""
+        if self.failing_since is None:
+            self.failing_since = now
+        self.failures += 1
+
+
 class UpstreamClient:
     """Carries requests to the upstream. To be made inside a running loop.
 
@@ -49,6 +78,8 @@ class UpstreamClient:
         self._prefix = base.raw_path.rstrip("/")
         self._timeout_s = timeout_s
         self._connect_s = connect_s
+        self.heard = Heard()
+        self._loop = asyncio.get_running_loop()
         self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
         self._place = Place(base, _HEADERS)
 
@@ -79,6 +110,24 @@ class UpstreamClient:
             Unsent: nothing left this machine.
             NoAnswer: something may have left, and no whole answer came.
         """
+        began_at = self._loop.time()
+        try:
+            reply = await self._send(call, secrets)
+        except CallError as error:
+            self.heard.failure(self._loop.time())
+            metrics.upstream_call("unsent" if isinstance(error, Unsent) else "no_answer").inc()
+            raise
+        now = self._loop.time()
+        if reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.heard.answer(now)
+            metrics.upstream_call("answered").inc()
+        else:
+            self.heard.failure(now)
+            metrics.upstream_call("server_error").inc()
+        metrics.UPSTREAM_LATENCY.observe(now - began_at)
+        return reply
+
+    async def _send(self, call: Call, secrets: tuple[str, ...]) -> Reply:
         headers = {} if call.authorization is None else {"Authorization": call.authorization}
         if call.body is not None:
             headers["Content-Type"] = "application/json"

@@ -14,11 +14,13 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from gateway.config.values import (
+    Amount,
     BaseAddress,
     Count,
     DeliverySchedule,
     Duration,
     Flag,
+    Hours,
     KeyFile,
     Listen,
     LogFormat,
@@ -27,6 +29,10 @@ from gateway.config.values import (
     Networks,
     Rate,
     ReplyTimeout,
+    Secret,
+    SecretFile,
+    SecretUrl,
+    ShortText,
     StorageUrl,
     Timeout,
     UnknownPrice,
@@ -238,6 +244,100 @@ class Catalog(_Section):
     )
 
 
+class Alert(_Section):
+    """When the operator is told that something is wrong, and where."""
+
+    orders_open_s: Duration = Field(
+        default=1800.0,
+        description="Seconds after which an open order is an alert; 0 is never. Most are decided "
+        "within a minute, and after half an hour a customer asks.",
+    )
+    upstream_silent_s: Duration = Field(
+        default=60.0,
+        description="Seconds without any answer of the upstream, and at least three calls that "
+        "failed, until that is an alert; 0 is never. A shorter break mends itself.",
+    )
+    delivery_late_s: Duration = Field(
+        default=3600.0,
+        description="Seconds for which a reseller does not take a delivery until that is an alert;"
+        " 0 is never. The delivery itself is tried on for days (delivery.schedule_s).",
+    )
+    saldo_below: Amount = Field(
+        default=100_000,
+        description="Rupiah: an upstream key with less is an alert; 0 is never. Set it to what is "
+        "sold within the hour that a top-up takes.",
+    )
+    saldo_hours: Hours = Field(
+        default=6.0,
+        description="Hours: an upstream key whose balance is empty within so many, at the pace of "
+        "its last day, is an alert; 0 is never. A night's sleep is not among them.",
+    )
+    disk_free_mib: Amount = Field(
+        default=1024,
+        description="MiB left on the journal's disk below which that is an alert; 0 is never. A "
+        "full disk stops all selling; a gibibyte is some million orders.",
+    )
+    backup_s: Duration = Field(
+        default=129_600.0,
+        description="Seconds: a last good backup that is older is an alert; 0 is never. A day and "
+        "a half, so that a nightly one may be late but not left out.",
+    )
+    remind_s: Duration = Field(
+        default=21_600.0,
+        description="Seconds after which the operator is reminded of an alert that is still open "
+        "and that nobody has taken note of (alert ack); 0 is never.",
+    )
+    reminders: Count = Field(
+        default=12,
+        description="Reminders of one alert at most: three days of them, then it stands in the "
+        "list alone.",
+    )
+    name: ShortText = Field(
+        default="",
+        description="What this gateway is called in messages, for an operator who has several.",
+    )
+    telegram_chat: ShortText = Field(
+        default="",
+        description="The Telegram chat that is told, its number or @name; empty is none. The bot "
+        "must be in it. `otomax-gateway alert test` shows whether it works.",
+    )
+    telegram_token: Secret = Field(
+        default="",
+        description="The bot's token, as BotFather gives it. Better in telegram_token_file, or in "
+        "the environment: this file is read by more people.",
+        repr=False,
+    )
+    telegram_token_file: SecretFile = Field(
+        default="",
+        description="A file with the token alone, beside this file if relative; a systemd "
+        "credential is one. It beats telegram_token.",
+    )
+    telegram_url: BaseAddress = Field(
+        default="https://api.telegram.org",
+        description="The Bot API, or a proxy of yours in front of it where it is blocked.",
+    )
+    webhook_url: SecretUrl = Field(
+        default="",
+        description="An address that every message is posted to as JSON; empty is none. It may be "
+        "private or local, and may hold a secret: it is never shown. Redirects are not followed.",
+        repr=False,
+    )
+    webhook_secret: Secret = Field(
+        default="",
+        description="Signs what is posted: x-signature is the hex HMAC-SHA256 of the body under "
+        "it. Empty signs nothing.",
+        repr=False,
+    )
+    webhook_secret_file: SecretFile = Field(
+        default="",
+        description="A file with that secret alone; it beats webhook_secret.",
+    )
+    timeout_s: Timeout = Field(
+        default=10.0,
+        description="Seconds for one message; one that fails is tried again for a day at least.",
+    )
+
+
 class Log(_Section):
     """What is written to stderr."""
 
@@ -267,6 +367,7 @@ class Settings(_Section):
     delivery: Delivery = Delivery()
     limits: Limits = Limits()
     catalog: Catalog = Catalog()
+    alert: Alert = Alert()
     log: Log = Log()
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
@@ -288,6 +389,10 @@ class Settings(_Section):
         if not self.storage.url.startswith("sqlite:///"):
             return None
         return self._folder / self.storage.url.removeprefix("sqlite:///")
+
+    def beside(self, name: str) -> Path:
+        """The file of this name, absolute; a relative one lies beside the configuration."""
+        return self._folder / name
 
     def key_path(self) -> Path:
         """The key file, absolute."""

@@ -19,6 +19,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 YEAR_S: Final = 31_536_000  # beyond a year a number of seconds is a slip of the hand
 REPLY_LIMIT_S: Final = 3600  # aiohttp's server and every panel have given up long before an hour
 COUNT_LIMIT: Final = 1_000_000_000
+AMOUNT_LIMIT: Final = 10**15  # Rupiah; more than all that there is
 SCHEDULE_LIMIT: Final = 1000  # steps; more is not a schedule
 SHOWN_CHARS: Final = 60
 
@@ -26,6 +27,8 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?\.?")
 _LISTEN = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):([0-9]{1,5})")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,3})?")
 _URL = re.compile(r"[!-~]{1,2000}")
+_SECRET = re.compile(r"[!-~]{0,2000}")
+_BOT_TOKEN = re.compile(r"[0-9]{5,}:[A-Za-z0-9_-]{20,}")
 _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
 
@@ -205,6 +208,46 @@ def _key_file(value: object) -> str:
     return value
 
 
+def _amount(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= AMOUNT_LIMIT:
+        _refuse(f"a whole number from 0 to {AMOUNT_LIMIT}", value)
+    return value
+
+
+def _short_text(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # a chat's number is written without quotes as often as with them
+    if not isinstance(value, str) or len(value) > SHOWN_CHARS or not value.isprintable():
+        _refuse(f"one line of at most {SHOWN_CHARS} characters", value)
+    return value
+
+
+def _secret(value: object) -> str:
+    """Check a secret; the sentence never repeats it."""
+    if not isinstance(value, str) or not _SECRET.fullmatch(value):
+        raise ValueError("wanted printable ASCII without spaces (what came is not shown)")
+    return value
+
+
+def _secret_url(value: object) -> str:
+    """Check an address that may hold a secret; the sentence never repeats it."""
+    parts = _split(_secret(value))
+    is_none = value == ""
+    if not is_none and (
+        parts is None or parts.scheme not in {"http", "https"} or not parts.hostname
+    ):
+        raise ValueError("wanted an address with http:// or https:// (what came is not shown)")
+    return str(value)
+
+
+def _secret_file(value: object) -> str:
+    if value == "":
+        return ""
+    if isinstance(value, str) and _BOT_TOKEN.fullmatch(value):
+        raise ValueError("wanted the name of a file, got what looks like a token (not shown)")
+    return _key_file(value)
+
+
 Timeout = Annotated[
     float,
     _number(f"seconds, more than 0 and at most {YEAR_S}", lambda n: 0 < n <= YEAR_S),
@@ -220,6 +263,12 @@ Rate = Annotated[
 LookUpSchedule = Annotated[tuple[float, ...], _schedule(0.1)]
 DeliverySchedule = Annotated[tuple[float, ...], _schedule(0)]
 Count = Annotated[int, PlainValidator(_count)]
+Hours = Annotated[float, _number("hours, from 0 to 8760", lambda n: 0 <= n <= YEAR_S / 3600)]
+Amount = Annotated[int, PlainValidator(_amount)]
+ShortText = Annotated[str, PlainValidator(_short_text)]
+Secret = Annotated[str, PlainValidator(_secret)]
+SecretUrl = Annotated[str, PlainValidator(_secret_url)]
+SecretFile = Annotated[str, PlainValidator(_secret_file)]
 Flag = Annotated[bool, PlainValidator(_flag)]
 Networks = Annotated[tuple[Network, ...], PlainValidator(_networks)]
 Listen = Annotated[str, PlainValidator(_listen)]

@@ -62,6 +62,9 @@ SENTENCES: dict[Code, str] = {
 UPSTREAMS = tuple(Code)[:12]
 """The codes of the upstream's document; the others are ours."""
 
+KEY_REFUSALS = (Code.API_KEY_NOT_FOUND, Code.IP_NOT_WHITELISTED)
+"""What the upstream says of a key itself, whatever is asked under it."""
+
 # What the upstream says before it buys, and so proves that nothing was bought (contract T4).
 DEFINITE_REFUSALS = frozenset(
     {

@@ -25,6 +25,7 @@ from enum import Enum, Flag, auto
 
 from msgspec.structs import replace
 
+from gateway.domain.alert import Kind
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, NotDone
 from gateway.domain.evidence import OPEN_STATUSES, Evidence, Silence, Source, Status
@@ -202,6 +203,15 @@ def overrule(order: Order, status: Status, note: str, now: int) -> Change:
     return Change(order=replace(decided, due_at=due_at), what=what, tell=True)
 
 
+NOT_LOOKED_UP = "what was called back can not be looked up: the upstream does not answer"
+NOT_KNOWN = "whether it was bought after all is not known: the upstream did not answer"
+
+
+def kind_of(alert: str) -> Kind:
+    """Return the kind of an alert about an order: somebody contradicts, or nobody answers."""
+    return Kind.UNANSWERED if alert in (NOT_LOOKED_UP, NOT_KNOWN) else Kind.CONTRADICTION
+
+
 def _unconfirmed(before: Order, order: Order, evidence: Evidence) -> str | None:
     """Return an alert where a final order was doubted and the look-up moves nothing."""
     doubt_ends = before.ask_since is not None and order.ask_since is None
@@ -220,9 +230,9 @@ def _unheard(
     if before.is_open or evidence.source is not Source.LOOKUP or answers(evidence):
         return None
     if order.ask_since is not None and now >= order.ask_since + rules.expire_s * MS_PER_S:
-        return "what was called back can not be looked up: the upstream does not answer"
+        return NOT_LOOKED_UP
     if order.status is Status.FAILED and before.due_at is not None and order.due_at is None:
-        return "whether it was bought after all is not known: the upstream did not answer"
+        return NOT_KNOWN
     return None
 
 

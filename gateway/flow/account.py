@@ -83,6 +83,7 @@ class Account:
     async def _ask_line(self, account: str, key: str) -> tuple[str, int]:
         answer = read_user_reply(await self._reply(Call("GET", user_path(key)), key))
         if isinstance(answer, Code):
+            self._directory.saw_refusal(account, answer)
             raise Refused(answer)
         await self._see(account, answer[1])
         return answer

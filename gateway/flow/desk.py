@@ -6,7 +6,7 @@ in and out is plain data, ready for JSON.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.clock import Clock
@@ -61,6 +61,10 @@ class Desk:
             "delivery.resend": self.delivery_resend,
             "delivery.resend_all": self.delivery_resend_all,
         }
+
+    def add(self, commands: Mapping[str, Callable[..., Any]]) -> None:
+        """Take up further commands, each by its name."""
+        self._commands.update(commands)
 
     async def do(self, command: str, values: dict[str, Any]) -> Any:
         """Do one command by its name.

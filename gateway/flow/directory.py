@@ -4,14 +4,36 @@ The journal is the truth; this is its reading side. Whoever changes resellers lo
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from gateway.clock import Clock
+from gateway.domain.errors import KEY_REFUSALS, Code
 from gateway.domain.reseller import PROFILES, Reseller
 from gateway.protocol.deliveries import signature
 from gateway.store import KeyRow, ResellerRow, Store
-from gateway.vault import Vault
+from gateway.vault import Vault, key_hint
 
 _KEY_CHARACTERS = 16  # a shorter key is warned of when it is given; most ids are shorter
+
+
+class Account(NamedTuple):
+    """A key at the upstream under which somebody buys now.
+
+    Attributes:
+        id: the account.
+        hint: what its owner knows the key again by, and nobody can use.
+        codes: the resellers who buy under it.
+        saldo: the balance last seen, Rupiah.
+        is_taken: the upstream took the key since the start, and did not refuse it after that.
+        refused: why the upstream refused the key, if that was the last that it said.
+    """
+
+    id: str
+    hint: str
+    codes: tuple[str, ...]
+    saldo: int | None
+    is_taken: bool
+    refused: Code | None
 
 
 class Directory:
@@ -25,6 +47,8 @@ class Directory:
         self._by_hash: dict[bytes, tuple[str, int | None]] = {}
         self._upstream_keys: dict[str, str] = {}
         self._saldo: dict[str, int | None] = {}
+        self._taken: set[str] = set()  # accounts whose key the upstream took since the start
+        self._refused: dict[str, Code] = {}
         self._signing: dict[str, str] = {}
         self._native: dict[str, tuple[str, str]] = {}
 
@@ -90,10 +114,37 @@ class Directory:
         """Return the balance last seen under an upstream key, Rupiah."""
         return None if account is None else self._saldo.get(account)
 
+    def accounts(self) -> list[Account]:
+        """List the upstream keys under which somebody who is not suspended buys, with hints."""
+        codes: dict[str, list[str]] = {}
+        for reseller in self._by_code.values():
+            if reseller.account in self._upstream_keys and not reseller.suspended:
+                codes.setdefault(reseller.account or "", []).append(reseller.code)
+        return [
+            Account(
+                id=account,
+                hint=key_hint(self._upstream_keys[account]),
+                codes=tuple(used_by),
+                saldo=self._saldo.get(account),
+                is_taken=account in self._taken,
+                refused=self._refused.get(account),
+            )
+            for account, used_by in sorted(codes.items())
+        ]
+
+    def saw_refusal(self, account: str | None, code: Code) -> None:
+        """Remember that the upstream refused a key itself, and not what was asked under it."""
+        if account is not None and code in KEY_REFUSALS:
+            self._refused[account] = code
+            self._taken.discard(account)
+
     def saw_saldo(self, account: str | None, saldo: int | None) -> None:
         """Remember a balance that was just seen, Rupiah; writing it down is the caller's part."""
         if account is not None and saldo is not None:
             self._saldo[account] = saldo
+            self._taken.add(account)
+            if self._refused:
+                self._refused.pop(account, None)
 
 
 def _newest(keys: Sequence[KeyRow]) -> KeyRow:

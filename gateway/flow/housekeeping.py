@@ -7,10 +7,11 @@ program that holds the journal open.
 
 from gateway import metrics
 from gateway.clock import Clock
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.errors import JournalUnavailable
 from gateway.flow.worker import Bell
 from gateway.log import get_logger
-from gateway.store import Entry, JournalSize, Store
+from gateway.store import JournalSize, Store
 
 log = get_logger(__name__)
 
@@ -78,11 +79,11 @@ class Housekeeper:
     async def _tell(self, log_bytes: int) -> None:
         """Raise the alert once, and end it when it is no longer true."""
         if log_bytes > ALARM and not self._is_told:
-            raised = await self._store.raise_alert(Entry(self._clock(), "alert", TOO_LONG))
-            if raised:
-                metrics.alerts.inc()
+            alarm = Alarm(self._clock(), Kind.JOURNAL_LOG_LONG, TOO_LONG, about="")
+            if await self._store.raise_alert(alarm):
+                metrics.alert(alarm.kind).inc()
                 log.warning("alert.raised", text=TOO_LONG)
             self._is_told = True
         elif log_bytes <= LONG and self._is_told is not False:
-            await self._store.end_alert(TOO_LONG, self._clock())
+            await self._store.end_alert(Kind.JOURNAL_LOG_LONG, "", self._clock())
             self._is_told = False

@@ -18,6 +18,7 @@ from gateway import metrics
 from gateway.clients.reseller import Attempt
 from gateway.clock import Clock
 from gateway.domain import breaker
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.breaker import PAUSES_S, Breaker
 from gateway.domain.delivery import Delivery, DeliveryState, after_attempt
@@ -219,7 +220,7 @@ class Relay:
             )
             dead = after.state is DeliveryState.DEAD
             begin = f"delivery {after.id} of {after.message.status} is dead since "
-            alert = Entry(now, "alert", f"{begin}{when(now)}") if dead else None
+            alert = Alarm(now, Kind.DELIVERY_DEAD, f"{begin}{when(now)}") if dead else None
             settles = begin if attempt.accepted else None
             return DeliveryRecord(delivery=after, entry=entry, alert=alert, settles=settles)
 
@@ -238,7 +239,7 @@ class Relay:
             reason=attempt.reason,
         )
         if written.alert is not None:
-            metrics.alerts.inc()
+            metrics.alert(written.alert.kind).inc()
             log.warning(
                 "alert.raised",
                 delivery=after.id,

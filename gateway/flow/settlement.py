@@ -12,11 +12,12 @@ from msgspec.structs import replace
 
 from gateway import metrics
 from gateway.clock import Clock
+from gateway.domain.alert import Alarm
 from gateway.domain.backoff import MS_PER_S, delay_ms
 from gateway.domain.delivery import Message
-from gateway.domain.errors import JournalUnavailable
+from gateway.domain.errors import KEY_REFUSALS, JournalUnavailable
 from gateway.domain.order import Change, Evidence, Order, Rules, Silence, Source, Status
-from gateway.domain.truth import apply, overrule
+from gateway.domain.truth import apply, kind_of, overrule
 from gateway.flow.directory import Directory
 from gateway.flow.worker import AFTER_TROUBLE_S, passed
 from gateway.log import get_logger
@@ -54,6 +55,10 @@ def _is_news(before: Order, change: Change, evidence: Evidence) -> bool:
 
 # What an operator sees of an order; the rest is when it is looked at next.
 _VISIBLE = ("status", "note", "invoice_number", "product_price", "named", "callback_names")
+
+
+def _alarm(alert: str, now: int) -> Alarm:
+    return Alarm(now, kind_of(alert), alert)
 
 
 def _nobody() -> None:
@@ -135,8 +140,19 @@ class Settlement:
         written = await self._store.change_order(order_id, decide, patient=patient)
         passed(f"{evidence.source}.after_commit")
         before, change = made[0]
+        if evidence.verdict is Status.FAILED or evidence.verdict is Silence.NO_ANSWER:
+            self._hear_refusal(change.order, evidence)
         self._after(before, change, evidence.source.value, written.alert)
         return change
+
+    def _hear_refusal(self, order: Order, evidence: Evidence) -> None:
+        """Take note where the upstream refused the key itself."""
+        is_failed = evidence.verdict is Status.FAILED
+        said = evidence.note if is_failed else evidence.reason
+        for code in () if evidence.source is Source.CALLBACK else KEY_REFUSALS:
+            # A note begins with its code; further on it may hold what a player calls himself.
+            if said.startswith(code) if is_failed else code in said:
+                self._directory.saw_refusal(order.account, code)
 
     async def overrule(self, order_id: int, status: Status, note: str, reason: str) -> Order:
         """Apply an operator's own decision; durable when it returns.
@@ -185,7 +201,7 @@ class Settlement:
             once=not change.tell and _may_be_said_often(before, evidence),
             message=self.message(order, evidence.saldo) if change.tell else None,
             tell_at=self.tell_at(now),
-            alert=None if change.alert is None else Entry(now, "alert", change.alert),
+            alert=None if change.alert is None else _alarm(change.alert, now),
             # What was seen last, whichever reply is written down first.
             saldo=None if evidence.saldo is None else self._directory.saldo_of(order.account),
         )
@@ -206,7 +222,7 @@ class Settlement:
         """Return when a message made now is first sent, Unix milliseconds."""
         return now + delay_ms(self.tell_schedule_s, 0)
 
-    def _after(self, before: Order, change: Change, source: str, alert: Entry | None) -> None:
+    def _after(self, before: Order, change: Change, source: str, alert: Alarm | None) -> None:
         """Do what follows from a change that is durable."""
         order = change.order
         metrics.settlement(source, order.status.value).inc()
@@ -225,7 +241,7 @@ class Settlement:
             what=change.what,
         )
         if alert is not None:
-            metrics.alerts.inc()
+            metrics.alert(alert.kind).inc()
             log.warning("alert.raised", upstream_trx_id=order.upstream_trx_id, text=alert.text)
 
     def is_stale(self, order: Order) -> bool:

@@ -11,13 +11,14 @@ seconds for safety's sake counts from the start of this process (`Rules.clock_si
 from collections.abc import Callable
 
 from gateway.clock import SteadyClock
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import JournalUnavailable
 from gateway.flow.directory import Directory
 from gateway.flow.settlement import Settlement
 from gateway.flow.worker import Bell, run_forever
 from gateway.log import get_logger
-from gateway.store import Entry, Store
+from gateway.store import Store
 
 log = get_logger(__name__)
 
@@ -112,7 +113,7 @@ class Timekeeper:
     async def _move(self, by: int) -> None:
         direction, seconds = "ahead" if by > 0 else "back", abs(by) / MS_PER_S
         text = f"the clock was set {direction} by {seconds:.1f} s; dates moved with it"
-        moved = await self._store.move_times(by, Entry(self._clock(), "alert", text))
+        moved = await self._store.move_times(by, Alarm(self._clock(), Kind.CLOCK_SET, text))
         self._keys_moved = True
         log.warning("clock.set", seconds=by / MS_PER_S, moved=moved)
         self._wake()

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from gateway.domain.alert import Alert
+from gateway.domain.alert import KINDS, Alert
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.delivery import Delivery
 from gateway.domain.order import Order
@@ -40,6 +40,7 @@ def shown_delivery(delivery: Delivery) -> dict[str, Any]:
 def shown_alert(alert: Alert) -> dict[str, Any]:
     """Return an alert as plain data."""
     shown = asdict(alert)
+    shown.update(kind=alert.kind.value, severity=KINDS[alert.kind].severity.value)
     for name in _TIMES & shown.keys():
         shown[name] = when(shown[name])
     return shown
@@ -59,5 +60,6 @@ _TIMES = frozenset(
         "done_at",
         "raised_at",
         "acked_at",
+        "ended_at",
     }
 )

@@ -10,6 +10,15 @@ moment.
 """
 
 from gateway.store.intents import Archive, Store
+from gateway.store.notices import (
+    LateDeliveries,
+    LongOpen,
+    Notice,
+    NoticeOutcome,
+    Notices,
+    Pulse,
+    Standing,
+)
 from gateway.store.records import (
     AccountRow,
     Busy,
@@ -31,6 +40,7 @@ from gateway.store.records import (
     Sealed,
     Telling,
     WaitingCallback,
+    as_step,
 )
 
 __all__ = [
@@ -45,15 +55,23 @@ __all__ = [
     "JournalSize",
     "JournalUnusable",
     "KeyRow",
+    "LateDeliveries",
+    "LongOpen",
+    "Notice",
+    "NoticeOutcome",
+    "Notices",
     "OldOrder",
     "OldPart",
     "OrderFilter",
     "Place",
+    "Pulse",
     "Record",
     "ResellerRow",
     "Resent",
     "Sealed",
+    "Standing",
     "Store",
     "Telling",
     "WaitingCallback",
+    "as_step",
 ]

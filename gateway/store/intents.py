@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from gateway.domain.alert import Alert
+from gateway.domain.alert import Alarm
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Order
+from gateway.store.notices import Notices
 from gateway.store.records import (
     AccountRow,
     Busy,
@@ -49,7 +50,7 @@ class Archive(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(Notices, Protocol):
     """What can be asked of a journal."""
 
     async def place(self, record: Record) -> tuple[Order, bool]:
@@ -106,7 +107,7 @@ class Store(Protocol):
         """Make due now what a process that died was sending; returns how many. For start only."""
         ...
 
-    async def move_times(self, by: int, alert: Entry) -> int:
+    async def move_times(self, by: int, alert: Alarm) -> int:
         """Move every date that is still to come, and raise an alert, after the clock was set.
 
         Args:
@@ -127,24 +128,6 @@ class Store(Protocol):
 
     async def noted_time(self) -> int | None:
         """Return the time that was last written down, Unix milliseconds."""
-        ...
-
-    async def raise_alert(self, alert: Entry) -> bool:
-        """Raise an alert about no order; False where it is open already."""
-        ...
-
-    async def end_alert(self, begin: str, now: int) -> int:
-        """Take note of the open alerts about no order that begin so; returns how many."""
-        ...
-
-    async def alerts(
-        self, *, with_acked: bool = False, before_id: int | None = None, limit: int = 50
-    ) -> list[Alert]:
-        """List alerts, newest first."""
-        ...
-
-    async def ack_alerts(self, ids: Collection[int] | None, now: int) -> list[int]:
-        """Take note of these open alerts, or of every open one; returns which they were."""
         ...
 
     async def timeline(self, order_id: int) -> list[Entry]:

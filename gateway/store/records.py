@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from gateway.domain.alert import Alarm
 from gateway.domain.delivery import Delivery, DeliveryState, Message
 from gateway.domain.order import Order
 
@@ -33,6 +34,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     text: str
 
 
+def as_step(alert: Alarm) -> Entry:
+    """Return the step that an alert is in its order's timeline."""
+    return Entry(alert.at, "alert", alert.text)
+
+
 Telling = Callable[[Order], Message | None]
 """Makes of an order what its reseller is told, or None where there is nobody to tell."""
 
@@ -58,7 +64,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     once: bool = False
     message: Message | Telling | None = None
     tell_at: int = 0
-    alert: Entry | None = None
+    alert: Alarm | None = None
     saldo: int | None = None
 
 
@@ -70,12 +76,12 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         entry: a step for its order's timeline.
         alert: what the operator must know, or None; raised once, as in `Record`.
         settles: how the alerts of its order begin that are no longer true, or None; they are
-            taken note of.
+            ended.
     """
 
     delivery: Delivery
     entry: Entry
-    alert: Entry | None = None
+    alert: Alarm | None = None
     settles: str | None = None
 
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import aiosqlite
 
-from gateway.domain.alert import Alert
+from gateway.domain.alert import Alarm
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Order
@@ -59,15 +59,15 @@ from gateway.store.sqlite_archive import forget, old_part
 from gateway.store.sqlite_known import KnownOrders
 from gateway.store.sqlite_lists import (
     first_wanted,
-    newest_alerts,
     newest_deliveries,
     newest_orders,
 )
+from gateway.store.sqlite_notices import SqliteNotices
 from gateway.store.sqlite_orders import OrderWrites
 from gateway.store.sqlite_outbox import due_deliveries, resend_part
 from gateway.store.sqlite_page import see_saldo
 from gateway.store.sqlite_seals import SealsFrom, seal_part
-from gateway.store.sqlite_upkeep import bring_back, end_alert, move_times, note_time, raise_alert
+from gateway.store.sqlite_upkeep import bring_back, move_times, note_time
 from gateway.store.sqlite_wal import LOG_LIMIT, empty_log, size
 from gateway.store.sqlite_write import (
     SELECT_DELIVERY,
@@ -167,7 +167,7 @@ def peek(path: Path, key: str) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-class SqliteStore:
+class SqliteStore(SqliteNotices):
     """`gateway.store.Store` on one SQLite file."""
 
     def __init__(self, path: Path, lock: Lock, writer: Thread, reader: Thread) -> None:
@@ -262,7 +262,7 @@ class SqliteStore:
         sql = "UPDATE orders SET due_at = ? WHERE sending = 1 AND final_at IS NULL AND due_at > ?"
         return await self._write(lambda connection: connection.execute(sql, (now, now)).rowcount)
 
-    async def move_times(self, by: int, alert: Entry) -> int:
+    async def move_times(self, by: int, alert: Alarm) -> int:
         return await self._write(lambda connection: move_times(connection, by, alert))
 
     async def note_time(self, now: int, *, furthest: int) -> None:
@@ -276,27 +276,6 @@ class SqliteStore:
     async def noted_time(self) -> int | None:
         value = await self.meta("time")
         return None if value is None else int(value)
-
-    async def raise_alert(self, alert: Entry) -> bool:
-        return await self._write_aside(lambda connection: raise_alert(connection, alert))
-
-    async def end_alert(self, begin: str, now: int) -> int:
-        return await self._write_aside(lambda connection: end_alert(connection, begin, now))
-
-    async def alerts(
-        self, *, with_acked: bool = False, before_id: int | None = None, limit: int = 50
-    ) -> list[Alert]:
-        return await self._read(
-            lambda connection: newest_alerts(connection, before_id, limit, with_acked=with_acked)
-        )
-
-    async def ack_alerts(self, ids: Collection[int] | None, now: int) -> list[int]:
-        which = "" if ids is None else f" AND id IN {_LIST}"
-        sql = f"UPDATE alerts SET acked_at = ? WHERE acked_at IS NULL{which} RETURNING id"
-        values = (now,) if ids is None else (now, as_list(ids))
-        return await self._write_aside(
-            lambda connection: sorted(row[0] for row in connection.execute(sql, values).fetchall())
-        )
 
     async def timeline(self, order_id: int) -> list[Entry]:
         sql = "SELECT at, kind, text FROM timeline WHERE order_id = ? ORDER BY n"

@@ -13,7 +13,7 @@ from functools import partial
 from heapq import merge
 from typing import Any, TypeVar
 
-from gateway.domain.alert import Alert
+from gateway.domain.alert import Alert, Kind
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Order, Status
 from gateway.store import DeliveryFilter, OrderFilter
@@ -146,19 +146,31 @@ def _look(
     return [row_from(row) for row in connection.execute(way.sql, values)]
 
 
+ALERT_COLUMNS = (
+    "a.id, o.reseller || '-' || o.trx_id, a.kind, a.about, a.text, a.raised_at, a.acked_at,"
+    " a.ended_at"
+)
+"""Of an alert `a` with its order `o`, as `alert_from` reads them."""
+
+
+def alert_from(row: Sequence[Any]) -> Alert:
+    """Read an alert."""
+    names = ("id", "order", "kind", "about", "text", "raised_at", "acked_at", "ended_at")
+    values = dict(zip(names, row, strict=True))
+    return Alert(**{**values, "kind": Kind(values["kind"])})
+
+
 def newest_alerts(
     connection: sqlite3.Connection, before_id: int | None, limit: int, *, with_acked: bool
 ) -> list[Alert]:
     """List alerts, newest first."""
     which = "a.id < ?" if with_acked else "a.id < ? AND a.acked_at IS NULL"
     sql = (
-        "SELECT a.id, o.reseller || '-' || o.trx_id, a.text, a.raised_at, a.acked_at"
-        f" FROM alerts a LEFT JOIN orders o ON o.id = a.order_id WHERE {which}"
-        " ORDER BY a.id DESC LIMIT ?"
+        f"SELECT {ALERT_COLUMNS} FROM alerts a LEFT JOIN orders o ON o.id = a.order_id"
+        f" WHERE {which} ORDER BY a.id DESC LIMIT ?"
     )
-    names = ("id", "order", "text", "raised_at", "acked_at")
     rows = connection.execute(sql, (_NEWEST if before_id is None else before_id, limit))
-    return [Alert(**dict(zip(names, row, strict=True))) for row in rows]
+    return [alert_from(row) for row in rows]
 
 
 def first_wanted(

@@ -12,17 +12,16 @@ from msgspec.structs import replace
 
 from gateway.domain.delivery import Delivery, Message
 from gateway.domain.order import Order
-from gateway.store import DeliveryRecord, Entry, Record
+from gateway.store import DeliveryRecord, Entry, Record, as_step
 from gateway.store.rows import as_written, changing_values, order_from, order_values
+from gateway.store.sqlite_alerts import raise_alert, settle_alerts
 from gateway.store.sqlite_known import Known, KnownOrders
 from gateway.store.sqlite_page import Page
 from gateway.store.sqlite_write import (
     SELECT_ORDER,
     add_entries,
     is_said,
-    raise_alert,
     read_delivery,
-    settle_alerts,
     supersede,
 )
 
@@ -84,8 +83,8 @@ class OrderWrites:
         if record.once and is_said(connection, order_id, record.entries):
             record = replace(record, entries=())
         if record.alert is not None:
-            if raise_alert(connection, order_id, record.alert):
-                record = replace(record, entries=(*record.entries, record.alert))
+            if raise_alert(connection, record.alert, order_id):
+                record = replace(record, entries=(*record.entries, as_step(record.alert)))
             else:
                 record = replace(record, alert=None)
         if record.message is not None and before.told:
@@ -134,8 +133,8 @@ class OrderWrites:
         page.deliveries.append(_attempt_row(delivery))
         entries = [record.entry]
         if record.alert is not None:
-            if raise_alert(connection, delivery.order_id, record.alert):
-                entries.append(record.alert)
+            if raise_alert(connection, record.alert, delivery.order_id):
+                entries.append(as_step(record.alert))
             else:
                 record = replace(record, alert=None)
         self._add_steps(connection, page, delivery.order_id, entries)

@@ -1,4 +1,4 @@
-"""What the SQLite journal writes about itself: the time, dates that move with it, general alerts.
+"""What the SQLite journal writes about itself: the time, and dates that move with it.
 
 Plain functions of a connection, to be run inside a transaction. None of them may walk the orders:
 the time is written down every minute, however many orders are old.
@@ -6,7 +6,8 @@ the time is written down every minute, however many orders are old.
 
 import sqlite3
 
-from gateway.store import Entry
+from gateway.domain.alert import Alarm
+from gateway.store.sqlite_alerts import raise_alert
 
 # Those that have a date: each kind in the words of its own index.
 _WITH_A_DATE = (
@@ -15,7 +16,7 @@ _WITH_A_DATE = (
 )
 
 
-def move_times(connection: sqlite3.Connection, by: int, alert: Entry) -> int:
+def move_times(connection: sqlite3.Connection, by: int, alert: Alarm) -> int:
     """Move every date that is still to come; returns how many orders and deliveries."""
     moved = 0
     for which in _WITH_A_DATE:
@@ -33,6 +34,12 @@ def move_times(connection: sqlite3.Connection, by: int, alert: Entry) -> int:
         (by,),
     )
     connection.execute("UPDATE reseller_keys SET ends_at = ends_at + ?", (by,))
+    connection.execute("UPDATE alerts SET told_at = told_at + ? WHERE acked_at IS NULL", (by,))
+    connection.execute(
+        "UPDATE notices SET next_at = next_at + ?1, made_at = made_at + ?1"
+        " WHERE next_at IS NOT NULL",
+        (by,),
+    )
     raise_alert(connection, alert)
     note_time(connection, alert.at)  # in this very transaction: no date is moved twice
     return moved
@@ -44,7 +51,9 @@ def bring_back(connection: sqlite3.Connection, now: int, furthest: int) -> int:
     for which in _WITH_A_DATE:
         sql = f"UPDATE orders SET due_at = ? WHERE due_at > ? AND {which}"
         moved += connection.execute(sql, (now, furthest)).rowcount
-    connection.execute("UPDATE deliveries SET next_at = ? WHERE next_at > ?", (now, furthest))
+    for table in ("deliveries", "notices"):
+        sql = f"UPDATE {table} SET next_at = ? WHERE next_at > ?"
+        connection.execute(sql, (now, furthest))
     return moved
 
 
@@ -55,18 +64,3 @@ def note_time(connection: sqlite3.Connection, now: int) -> None:
         " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
     )
     connection.execute(sql, (str(now).encode(),))
-
-
-def raise_alert(connection: sqlite3.Connection, alert: Entry) -> bool:
-    """Raise an alert that is about no order; False where it was raised and nobody has noted it."""
-    sql = "INSERT INTO alerts (text, raised_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
-    return connection.execute(sql, (alert.text, alert.at)).rowcount > 0
-
-
-def end_alert(connection: sqlite3.Connection, begin: str, now: int) -> int:
-    """Take note of the open alerts about no order that begin so; returns how many."""
-    sql = (
-        "UPDATE alerts SET acked_at = ? WHERE order_id IS NULL AND acked_at IS NULL"
-        " AND substr(text, 1, ?) = ?"
-    )
-    return connection.execute(sql, (now, len(begin), begin)).rowcount

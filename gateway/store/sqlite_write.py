@@ -43,12 +43,6 @@ def add_entries(connection: sqlite3.Connection, order_id: int, entries: Sequence
         connection.execute(ADD_ENTRY, (order_id, entry.at, entry.kind, entry.text))
 
 
-def raise_alert(connection: sqlite3.Connection, order_id: int, alert: Entry) -> bool:
-    """Raise an alert about an order; False where it was raised before."""
-    sql = "INSERT INTO alerts (order_id, text, raised_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-    return connection.execute(sql, (order_id, alert.text, alert.at)).rowcount > 0
-
-
 def supersede(connection: sqlite3.Connection, order_id: int) -> None:
     """Let a newer message take the place of what was not told yet."""
     connection.execute(
@@ -62,15 +56,6 @@ def read_delivery(connection: sqlite3.Connection, delivery_id: int) -> Delivery:
     """Return a delivery as this transaction has it."""
     sql = f"{SELECT_DELIVERY} WHERE id = ?"
     return delivery_from(connection.execute(sql, (delivery_id,)).fetchone())
-
-
-def settle_alerts(connection: sqlite3.Connection, order_id: int, begin: str, at: int) -> None:
-    """Take note of an order's alerts that begin so: they are no longer true."""
-    connection.execute(
-        "UPDATE alerts SET acked_at = ? WHERE order_id = ? AND acked_at IS NULL"
-        " AND substr(text, 1, ?) = ?",
-        (at, order_id, len(begin), begin),
-    )
 
 
 def resend_delivery(

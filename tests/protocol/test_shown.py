@@ -79,4 +79,8 @@ def test_an_alert_is_shown_with_its_times(order_name: str | None, acked_at: int 
         "text": "x",
         "raised_at": when(T0),
         "acked_at": when(acked_at),
+        "ended_at": None,
+        "kind": "contradiction",
+        "severity": "critical",
+        "about": None,
     }

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.order import Order, Status
 from gateway.store import Entry, Form, OrderFilter, Record, Store
@@ -124,7 +125,7 @@ async def test_a_change_sees_what_is_and_writes_what_it_decides(store: Store) ->
             entries=(Entry(T0 + 1, "answered", "SUCCESS"), Entry(T0 + 1, "decided", "applied")),
             message=message(),
             tell_at=T0 + 5,
-            alert=Entry(T0 + 1, "alert", "look at this"),
+            alert=Alarm(T0 + 1, Kind.CONTRADICTION, "look at this"),
             saldo=77,
         )
 

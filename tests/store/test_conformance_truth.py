@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Order, Status
 from gateway.store import DeliveryRecord, Entry, Form, Record, Store
@@ -16,7 +17,7 @@ YEAR = 365 * 86_400_000
 
 
 async def alarm(store: Store, order: Order, text: str) -> Record:
-    alert = Entry(T0 + 7, "alert", text)
+    alert = Alarm(T0 + 7, Kind.CONTRADICTION, text)
     told = Record(order=order, entries=(Entry(T0 + 7, "decided", "x"),), alert=alert)
     return await store.change_order(order.id, partial(lambda told, _: told, told))
 
@@ -51,11 +52,11 @@ async def test_an_alert_that_an_operator_took_note_of_is_not_raised_again(store:
 
 async def test_an_alert_about_no_order_is_raised_once_until_it_is_noted(store: Store) -> None:
     for at in (T0, T0 + 1):
-        await store.move_times(5, Entry(at, "alert", "the clock was set"))
+        await store.move_times(5, Alarm(at, Kind.CONTRADICTION, "the clock was set"))
     (alert,) = await store.alerts()
     assert (alert.order, alert.text) == (None, "the clock was set")
     await store.ack_alerts(None, T0 + 2)
-    await store.move_times(5, Entry(T0 + 3, "alert", "the clock was set"))
+    await store.move_times(5, Alarm(T0 + 3, Kind.CONTRADICTION, "the clock was set"))
     assert len(await store.alerts()) == 1
 
 
@@ -66,7 +67,9 @@ async def test_a_delivery_s_alert_is_written_with_it(store: Store) -> None:
     def die(before: Delivery) -> DeliveryRecord:
         dead = replace(before, state=DeliveryState.DEAD, next_at=None)
         entry = Entry(T0 + 9, "not_told", "x")
-        return DeliveryRecord(delivery=dead, entry=entry, alert=Entry(T0 + 9, "alert", "dead"))
+        return DeliveryRecord(
+            delivery=dead, entry=entry, alert=Alarm(T0 + 9, Kind.CONTRADICTION, "dead")
+        )
 
     assert (await store.change_delivery(first, die)).alert is not None
     assert (await store.change_delivery(first, die)).alert is None
@@ -140,7 +143,7 @@ async def test_what_is_still_to_come_moves_with_the_clock(store: Store) -> None:
     delivery = await tell(store, placed, message())
     await store.keep_callback("toko-9", Form.TEXT, "q", T0)
 
-    alert = Entry(T0 - YEAR, "alert", "the clock was set")
+    alert = Alarm(T0 - YEAR, Kind.CONTRADICTION, "the clock was set")
     assert await store.move_times(-YEAR, alert) == 3
     first, second = await store.order(placed.id), await store.order(ended.id)
     assert (first.due_at, first.first_sent_at) == (T0 + 75_000 - YEAR, T0 - YEAR)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import NotDone
 from gateway.domain.order import Order, Status
@@ -208,7 +209,7 @@ async def _corrected_lately(store: Store) -> Order:
 
 async def _alarming(store: Store) -> Order:
     order = await finished(store, "X")
-    alarm = Record(order=order, alert=Entry(T0, "alert", "look"))
+    alarm = Record(order=order, alert=Alarm(T0, Kind.CONTRADICTION, "look"))
     await store.change_order(order.id, lambda _: alarm)
     return order
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.errors import JournalUnavailable
-from gateway.store import Entry
 from gateway.store.sqlite import SqliteStore, open_sqlite
 from gateway.store.sqlite_wal import LOG_LIMIT
 from tests.store.journals import CODES, T0, account, order, place, record, reseller
@@ -124,10 +124,12 @@ async def test_only_the_writing_connection_empties_the_log(store: SqliteStore) -
 
 
 async def test_an_alert_about_no_order_is_raised_and_ended(store: SqliteStore) -> None:
-    assert await store.raise_alert(Entry(T0, "alert", "the log is long: x"))
-    assert not await store.raise_alert(Entry(T0 + 1, "alert", "the log is long: x"))
-    assert await store.raise_alert(Entry(T0 + 1, "alert", "the clock was set"))
-    assert await store.end_alert("the log is long", T0 + 2) == 1
-    assert await store.end_alert("the log is long", T0 + 3) == 0
+    assert await store.raise_alert(Alarm(T0, Kind.JOURNAL_LOG_LONG, "the log is long: x", ""))
+    assert not await store.raise_alert(
+        Alarm(T0 + 1, Kind.JOURNAL_LOG_LONG, "the log is long: x", "")
+    )
+    assert await store.raise_alert(Alarm(T0 + 1, Kind.CLOCK_SET, "the clock was set"))
+    assert await store.end_alert(Kind.JOURNAL_LOG_LONG, "", T0 + 2) == 1
+    assert await store.end_alert(Kind.JOURNAL_LOG_LONG, "", T0 + 3) == 0
     assert [a.text for a in await store.alerts()] == ["the clock was set"]
-    assert await store.raise_alert(Entry(T0 + 4, "alert", "the log is long: x"))
+    assert await store.raise_alert(Alarm(T0 + 4, Kind.JOURNAL_LOG_LONG, "the log is long: x", ""))

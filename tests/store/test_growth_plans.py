@@ -20,6 +20,7 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Order, Status
 from gateway.store import (
@@ -28,6 +29,7 @@ from gateway.store import (
     DeliveryRecord,
     Entry,
     Form,
+    NoticeOutcome,
     OrderFilter,
     Place,
     Record,
@@ -97,7 +99,7 @@ class Exercise:
                 once=once,
                 message=message(),
                 tell_at=NOW,
-                alert=Entry(NOW, "alert", "one"),
+                alert=Alarm(NOW, Kind.CONTRADICTION, "one"),
                 saldo=7,
             )
 
@@ -110,7 +112,10 @@ class Exercise:
             dead = replace(before, state=DeliveryState.DEAD, next_at=None, done_at=NOW)
             step = Entry(NOW, "not_told", "x")
             return DeliveryRecord(
-                delivery=dead, entry=step, alert=Entry(NOW, "alert", "dead"), settles="one"
+                delivery=dead,
+                entry=step,
+                alert=Alarm(NOW, Kind.CONTRADICTION, "dead"),
+                settles="one",
             )
 
         (newest,) = await self.store.deliveries(limit=1)
@@ -178,7 +183,7 @@ class Exercise:
         await self.store.interrupt_sends(NOW - 9)
 
     async def move_times(self) -> None:
-        await self.store.move_times(5, Entry(NOW, "alert", "the clock was set"))
+        await self.store.move_times(5, Alarm(NOW, Kind.CONTRADICTION, "the clock was set"))
 
     async def note_time(self) -> None:
         await self.store.note_time(NOW, furthest=NOW + 9)
@@ -187,10 +192,44 @@ class Exercise:
         await self.store.noted_time()
 
     async def raise_alert(self) -> None:
-        await self.store.raise_alert(Entry(NOW, "alert", "full"))
+        await self.store.raise_alert(Alarm(NOW, Kind.DISK_LOW, "full", ""))
 
     async def end_alert(self) -> None:
-        await self.store.end_alert("full", NOW)
+        await self.store.end_alert(Kind.DISK_LOW, "", NOW)
+
+    async def standing_alerts(self) -> None:
+        await self.store.standing_alerts()
+
+    async def remind(self) -> None:
+        await self.store.remind(NOW, every_ms=0, at_most=9)
+
+    async def claim_notices(self) -> None:
+        await self.store.claim_notices(NOW + 9, lease_ms=5, limit=9)
+
+    async def note_notices(self) -> None:
+        for next_at in (NOW + 1, None):
+            done = NoticeOutcome(
+                id=1, attempts=1, told=("x",), next_at=next_at, at=NOW, result="x"
+            )
+            await self.store.note_notices([done])
+
+    async def pulse(self) -> None:
+        await self.store.pulse()
+
+    async def long_open(self) -> None:
+        await self.store.long_open(NOW)
+
+    async def late_deliveries(self) -> None:
+        await self.store.late_deliveries(NOW, 5)
+
+    async def add_saldi(self) -> None:
+        await self.store.add_saldi(NOW, {"key1": 5})
+
+    async def saldo_history(self) -> None:
+        await self.store.saldo_history("key1", SINCE)
+
+    async def prune(self) -> None:
+        await self.store.prune(SINCE)
 
     async def alerts(self) -> None:
         for with_acked in (True, False):
@@ -252,7 +291,7 @@ class Exercise:
 
 
 # Of the intents: what is no statement, or is seen with others.
-NO_STATEMENT = {"announce", "archive_path", "close", "open_archive", "size"}
+NO_STATEMENT = {"announce", "archive_path", "close", "disk_free", "open_archive", "size"}
 
 
 def intents() -> list[str]:
@@ -345,6 +384,11 @@ ACCEPTED: dict[str, str] = {
     "FROM deliveries INDEXED BY deliveries_due": "what is due, and nothing that is old",
     "FROM alerts WHERE acked_at IS NULL": "whether one is open",
     "SET acked_at = ? WHERE acked_at IS NULL": "what is open, all of which is taken note of",
+    "told_at + ? WHERE acked_at IS NULL": "what is open",
+    "told_at <= ?": "what is open, and was not told of for long",
+    "about IS NOT NULL AND ended_at IS NULL": "the conditions that stand",
+    "INDEXED BY deliveries_of_pair WHERE": "what is due, and sorts one row a reseller",
+    "SELECT placed_at FROM orders ORDER BY id LIMIT 1": "the first one alone",
     "WITH RECURSIVE pair": "sorts one row a pair of those that are due",
 }
 
