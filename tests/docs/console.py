@@ -14,17 +14,15 @@ from tests.docs.markdown import Block, blocks, read
 
 EXCEPTIONS: Final = {
     r"apt |useradd |chown |ufw ": "changes the machine",
-    r"git clone |tar |rsync |scp ": "fetches or carries the program, which is here already",
+    r"git (?:clone|pull)|tar |rsync |scp ": "fetches or carries the program, which is here already",
     r"python3 -m venv |\S*pip install ": "needs a package index, and has been done by `make`",
     r"make ": "the tests themselves run under it",
-    r"nginx |certbot |caddy |openssl req ": "tests/proxies runs the proxies with these files",
+    r"nginx |cp contrib/caddy|nano /etc/caddy|sudo cp contrib/nginx|certbot |caddy |openssl req ": "tests/proxies runs the proxies with these files",
     r"curl https?://(?!127\.|h2h\.toko\.id)": "not this machine",
     r"podman |docker ": "needs a container engine",
-    r"ps ": "another machine has other processes",
     r"sqlite3 ": "a program of its own, which may not be there",
     r"litestream |pg_\w+ |psql |createdb |createuser ": "programs of their own",
-    r"systemd-\w+ |timedatectl|loginctl ": "needs a running systemd",
-    r"openssl .*passwd": "asks at the terminal",
+    r"systemd-\w+ |timedatectl|systemctl .*timer": "needs a running systemd",
 }
 """What is not run, by how it begins, each with the reason."""
 

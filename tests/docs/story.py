@@ -22,18 +22,23 @@ from tests.docs.console import COMING, Step, agrees, steps
 from tests.docs.markdown import ROOT
 from tests.journey.processes import free_port
 
-WHOLE_S: Final = 100  # for one story, on a machine that does other things, too
+WHOLE_S: Final = 280  # for one story; 35 s on two cores that have nothing else to do
 _STDIN: Final = {
     "--pin - --password -": "1144\nabcd\n",
     "--upstream-key -": "sandbox-key\n",
     "--key -": "kunci-lama-toko2\n",
     "admin ": "kata sandi yang panjang\nkata sandi yang panjang\n",
 }
+_PEOPLE: Final = (
+    "otomax-gateway sandbox --listen 127.0.0.1:8090",
+    "mkdir -p /tmp/panel && touch /tmp/panel/callback",
+    "python3 -m http.server 8099 --bind 127.0.0.1 --directory /tmp/panel",
+)
 _LIBRARY: Final = r"""
 ready() {  # wait until what runs on says this
     n=0
-    until grep -q "$2" "$1"; do
-        n=$((n + 1)); [ $n -lt 150 ] || return 1; sleep 0.1
+    until grep -qs "$2" "$1"; do
+        n=$((n + 1)); [ $n -lt 300 ] || return 1; sleep 0.1
     done
 }
 end() {  # close a terminal
@@ -54,13 +59,13 @@ class Story:
 
     Args:
         folder: a fresh folder.
-        alone: the pages that configure all by themselves; the others find a gateway whose upstream
-            and panel are this run's, whatever their configuration says.
+        is_peopled: an upstream and a panel are there from the beginning, and whatever is
+            configured, the gateway's are these; else the pages start and name them.
     """
 
-    def __init__(self, folder: Path, alone: Sequence[Path] = ()) -> None:
+    def __init__(self, folder: Path, *, is_peopled: bool) -> None:
         self._work, self._root = folder / "work", folder / "root"
-        self._alone = alone
+        self._is_peopled = is_peopled
         gateway, admin, upstream, panel = (f"127.0.0.1:{free_port()}" for _ in range(4))
         self._places = {
             "127.0.0.1:8080": gateway,
@@ -71,12 +76,11 @@ class Story:
             "https://h2h.toko.id": f"http://{gateway}",
             "https://panel.toko.id": f"http://{panel}",
         }
-        self._listening = {
+        self._world = {
             "OTOMAX_GATEWAY_SERVER__LISTEN": gateway,
             "OTOMAX_GATEWAY_ADMIN__LISTEN": admin,
         }
-        self._world = {
-            **self._listening,
+        self._people = {
             "OTOMAX_GATEWAY_SERVER__PUBLIC_URL": f"http://{gateway}",
             "OTOMAX_GATEWAY_UPSTREAM__BASE_URL": f"http://{upstream}",
             "OTOMAX_GATEWAY_UPSTREAM__CALLBACK_IPS": "127.0.0.1",
@@ -90,41 +94,40 @@ class Story:
             What went wrong, a text each: the place, the command, what came, what was shown.
         """
         self._furnish()
-        told = {page: [s for s in steps(page, ROOT) if not _is_left_out(s)] for page in pages}
+        people = [Step(f"people:{n}", told, "", "") for n, told in enumerate(_PEOPLE)]
+        told = [people] if self._is_peopled else []
+        told += [[step for step in steps(page, ROOT) if not _is_left_out(step)] for page in pages]
         script = self._work / "script"
-        script.write_text(_LIBRARY + "".join(self._page(*each) for each in told.items()))
+        script.write_text(_LIBRARY + "".join(map(self._page, told)), encoding="utf-8")
         self._bash(script)
-        return [wrong for found in told.values() for s in found if (wrong := self._judge(s))]
+        return [wrong for found in told for step in found if (wrong := self._judge(step))]
 
     def _furnish(self) -> None:
         """Lay out the folders: the program where the guide puts it, and one to work in."""
         program = self._root / "opt/otomax-gateway"
         for made in (self._work, self._root / "home", program / ".venv"):
             made.mkdir(parents=True)
-        for made in ("etc/systemd/system", "etc/nginx/conf.d", "usr/local/bin", "var/lib", "tmp"):
+        for made in ("etc/systemd/system", "etc/caddy", "etc/nginx/conf.d", "usr/local/bin", "var/lib", "tmp"):
             (self._root / made).mkdir(parents=True)
         for thing in ROOT.iterdir():
             if not thing.name.startswith("."):
                 (program / thing.name).symlink_to(thing)
+        (self._root / "home/.curlrc").write_text("silent\nshow-error\n")  # as on a terminal
         (program / ".venv/bin").symlink_to(Path(sys.executable).parent)
 
-    def _page(self, page: Path, found: list[Step]) -> str:
+    def _page(self, found: list[Step]) -> str:
         """Return a page as a script; it begins in the program's folder, as a reader does."""
-        world = self._listening if self._is_plain(page) else self._world
-        if page in self._alone:
-            world = {}
+        world = {**self._world, **(self._people if self._is_peopled else {})}
         lines = ["(", f"cd {self._root}/opt/otomax-gateway"]
         lines += [f"export {name}={value}" for name, value in world.items()]
         lines += [line for step in found for line in self._typed(step)]
         return "\n".join([*lines, f"end {self._work}/serve.pid", ")\n"])
 
-    @staticmethod
-    def _is_plain(page: Path) -> bool:
-        return page.name == "README.md"
-
     def _typed(self, step: Step) -> list[str]:
         base = self._work / _slug(step.where)
-        base.with_suffix(".cmd").write_text(self._here(step.command), encoding="utf-8")
+        # In braces, for bash 5.2 takes the last part of `a && b` in a file for its own end.
+        typed = step.command if step.ready else f"{{\n{step.command}\n}}"
+        base.with_suffix(".cmd").write_text(self._here(typed), encoding="utf-8")
         base.with_suffix(".toml").write_text(self._here(step.toml), encoding="utf-8")
         stdin = next((text for part, text in _STDIN.items() if part in step.command), "")
         base.with_suffix(".in").write_text(stdin)
