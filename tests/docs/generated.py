@@ -39,24 +39,28 @@ _ID: Final = _Words(
     configuration="""\
 # Semua kunci konfigurasi
 
-Semua ada di `config.toml`; `otomax-gateway init` menulis filenya lengkap dengan nilai bawaan. Yang tidak ditulis memakai nilai
-bawaan. Nama kunci yang tidak dikenal dan kesalahan lain menghentikan start, semuanya sekaligus dengan nomor baris:
-`otomax-gateway check-config`.
+Semua ada di `config.toml`; `otomax-gateway init` menulis filenya lengkap dengan nilai bawaan.
+Yang tidak ditulis memakai nilai bawaan. Nama kunci yang tidak dikenal dan kesalahan lain
+menghentikan start, semuanya sekaligus dengan nomor baris: `otomax-gateway check-config`.
 
-Setiap kunci juga bisa diisi lewat environment, dan itu menang atas file: `[server] listen` menjadi
-`OTOMAX_GATEWAY_SERVER__LISTEN`. Isi daftar dipisah koma.
+Setiap kunci juga bisa diisi lewat environment, dan itu menang atas file: `[server] listen`
+menjadi `OTOMAX_GATEWAY_SERVER__LISTEN`. Isi daftar dipisah koma.
 
-Setelah mengubah file: `systemctl reload otomax-gateway`, atau `systemctl restart otomax-gateway` kalau di kuncinya tertulis restart.
-Reload dengan file yang salah tidak mengubah apa-apa; kesalahannya ditulis di log (`config.refused`).
+Setelah mengubah file: `systemctl reload otomax-gateway`, atau `systemctl restart otomax-gateway`
+kalau di kuncinya tertulis restart. Reload dengan file yang salah tidak mengubah apa-apa;
+kesalahannya ditulis di log (`config.refused`).
 """,
     alerts="""\
 # Semua peringatan
 
-`otomax-gateway alert list` menampilkan yang terbuka; setelah dibaca dan ditangani, `otomax-gateway alert ack NOMOR`. Kalau
-Telegram atau webhook diisi di [`[alert]`](configuration.md#alert), setiap peringatan dikirim satu kali, lalu pengingat selama
-masih terbuka dan belum ditandai, dan kabar kalau sudah selesai. Coba dulu dengan `otomax-gateway alert test`.
+`otomax-gateway alert list` menampilkan yang terbuka; setelah dibaca dan ditangani,
+`otomax-gateway alert ack NOMOR`. Kalau Telegram atau webhook diisi di
+[`[alert]`](configuration.md#alert), setiap peringatan dikirim satu kali, lalu pengingat selama
+masih terbuka dan belum ditandai, dan kabar kalau sudah selesai. Coba dulu dengan `otomax-gateway
+alert test`.
 
-Angka-angka batasnya ada di [`[alert]`](configuration.md#alert). Langkah yang lebih panjang, per gejala: [Ada masalah](trouble.md).
+Angka-angka batasnya ada di [`[alert]`](configuration.md#alert). Langkah yang lebih panjang, per
+gejala: [Ada masalah](trouble.md).
 """,
     required="wajib diisi",
     default="bawaan",
@@ -73,23 +77,27 @@ _EN: Final = _Words(
     configuration="""\
 # Every configuration key
 
-All of it stands in `config.toml`; `otomax-gateway init` writes the file with every default. What is not given has its default.
-Unknown keys and every other mistake stop the start, all at once and with their lines: `otomax-gateway check-config`.
+All of it stands in `config.toml`; `otomax-gateway init` writes the file with every default. What
+is not given has its default. Unknown keys and every other mistake stop the start, all at once and
+with their lines: `otomax-gateway check-config`.
 
-Each key may also come from the environment, which beats the file: `[server] listen` is `OTOMAX_GATEWAY_SERVER__LISTEN`. Lists
-have commas between their values.
+Each key may also come from the environment, which beats the file: `[server] listen` is
+`OTOMAX_GATEWAY_SERVER__LISTEN`. Lists have commas between their values.
 
-After a change: `systemctl reload otomax-gateway`, or `systemctl restart otomax-gateway` where the key says so. A reload of a file
-with mistakes changes nothing; the log says which (`config.refused`).
+After a change: `systemctl reload otomax-gateway`, or `systemctl restart otomax-gateway` where the
+key says so. A reload of a file with mistakes changes nothing; the log says which
+(`config.refused`).
 """,
     alerts="""\
 # Every alert
 
-`otomax-gateway alert list` shows what is open; when it is read and dealt with, `otomax-gateway alert ack NUMBER`. Where Telegram
-or a webhook is set in [`[alert]`](configuration.md#alert), each alert is sent once, then a reminder while it is open and nobody
-took note of it, and a word when it is over. Try it with `otomax-gateway alert test`.
+`otomax-gateway alert list` shows what is open; when it is read and dealt with, `otomax-gateway
+alert ack NUMBER`. Where Telegram or a webhook is set in [`[alert]`](configuration.md#alert), each
+alert is sent once, then a reminder while it is open and nobody took note of it, and a word when
+it is over. Try it with `otomax-gateway alert test`.
 
-The thresholds are in [`[alert]`](configuration.md#alert). Longer ways, by symptom: [Trouble](trouble.md).
+The thresholds are in [`[alert]`](configuration.md#alert). Longer ways, by symptom:
+[Trouble](trouble.md).
 """,
     required="required",
     default="default",

@@ -93,6 +93,6 @@ def anchors(text: str) -> set[str]:
         if heading := _HEADING.fullmatch(line):
             words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading[1]).strip().lower()
             slug = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
-            repeats = [name for name in (slug, *(f"{slug}-{n}" for n in range(1, 9)))]
-            found.add(next(name for name in repeats if name not in found))
+            names = (slug, *(f"{slug}-{n}" for n in range(1, 9)))
+            found.add(next(name for name in names if name not in found))
     return found

@@ -1,7 +1,8 @@
-"""Edits a configuration as the guide tells an operator to: `python -m tests.docs.run_edit FILE TOML`.
+"""Edits a configuration as the guide tells an operator to.
 
-Each key of TOML takes the place of its line in FILE, be it a comment or not. It fails where the
-file has no such key in that section, for then the operator would not find it, too.
+`python -m tests.docs.run_edit FILE TOML`. Each key of TOML takes the place of its line in FILE,
+be it a comment or not. It fails where the file has no such key in that section, for then the
+operator would not find it, too.
 """
 
 import re
@@ -28,7 +29,9 @@ def edit(text: str, wanted: str) -> str:
 def _put(text: str, section: str, key: str, line: str) -> str:
     head, _, rest = text.partition(f"\n[{section}]\n")
     following = re.search(r"(?m)^\[\w+\]$", rest)
-    body, tail = (rest, "") if following is None else (rest[: following.start()], rest[following.start() :])
+    body, tail = (
+        (rest, "") if following is None else (rest[: following.start()], rest[following.start() :])
+    )
     changed, count = re.subn(rf"(?m)^(?:# )?{key} = .*$", lambda _: line, body, count=1)
     assert count == 1, f"the file has no {section}.{key}"
     return f"{head}\n[{section}]\n{changed}{tail}"

@@ -66,12 +66,14 @@ class Story:
     def __init__(self, folder: Path, *, is_peopled: bool) -> None:
         self._work, self._root = folder / "work", folder / "root"
         self._is_peopled = is_peopled
-        gateway, admin, upstream, panel = (f"127.0.0.1:{free_port()}" for _ in range(4))
+        gateway, admin, upstream, panel, *others = (f"127.0.0.1:{free_port()}" for _ in range(6))
         self._places = {
             "127.0.0.1:8080": gateway,
             "127.0.0.1:8081": admin,
             "127.0.0.1:8090": upstream,
             "127.0.0.1:8099": panel,
+            "127.0.0.1:8091": others[0],
+            "127.0.0.1:8092": others[1],
             "http.server 8099": f"http.server {panel.partition(':')[2]}",
             "https://h2h.toko.id": f"http://{gateway}",
             "https://panel.toko.id": f"http://{panel}",
@@ -105,9 +107,16 @@ class Story:
     def _furnish(self) -> None:
         """Lay out the folders: the program where the guide puts it, and one to work in."""
         program = self._root / "opt/otomax-gateway"
-        for made in (self._work, self._root / "home", program / ".venv"):
-            made.mkdir(parents=True)
-        for made in ("etc/systemd/system", "etc/caddy", "etc/nginx/conf.d", "usr/local/bin", "var/lib", "tmp"):
+        for folder in (self._work, self._root / "home", program / ".venv"):
+            folder.mkdir(parents=True)
+        for made in (
+            "etc/systemd/system",
+            "etc/caddy",
+            "etc/nginx/conf.d",
+            "usr/local/bin",
+            "var/lib",
+            "tmp",
+        ):
             (self._root / made).mkdir(parents=True)
         for thing in ROOT.iterdir():
             if not thing.name.startswith("."):
@@ -197,4 +206,3 @@ def coming(command: str) -> bool:
 
 def _slug(text: str) -> str:
     return re.sub(r"\W+", "-", text)
-

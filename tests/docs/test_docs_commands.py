@@ -72,6 +72,9 @@ def test_an_output_is_compared_by_its_form() -> None:
 
 def test_a_key_that_is_not_there_can_not_be_edited() -> None:
     text = '\n[server]\n# listen = "a"\n\n[admin]\n# listen = "b"\n'
-    assert edit(text, '[admin]\nlisten = "c"') == '\n[server]\n# listen = "a"\n\n[admin]\nlisten = "c"\n'
+    assert (
+        edit(text, '[admin]\nlisten = "c"')
+        == '\n[server]\n# listen = "a"\n\n[admin]\nlisten = "c"\n'
+    )
     with pytest.raises(AssertionError, match=r"no server\.port"):
         edit(text, "[server]\nport = 1")

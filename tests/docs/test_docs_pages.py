@@ -1,4 +1,4 @@
-"""The pages that are made are up to date, and every key and section has its Indonesian sentence."""
+"""The pages that are made are up to date, and every key has its Indonesian sentence."""
 
 from pathlib import Path
 
@@ -23,7 +23,9 @@ def test_every_key_has_an_indonesian_sentence() -> None:
 
 def test_no_sentence_is_a_stub_or_an_english_one() -> None:
     english = {
-        field.description for section in SECTIONS.values() for field in section.model_fields.values()
+        field.description
+        for section in SECTIONS.values()
+        for field in section.model_fields.values()
     }
     assert not english & set(KEYS_ID.values())
     assert [key for key, text in KEYS_ID.items() if len(text) < 30 or not text.endswith(".")] == []
