@@ -61,6 +61,8 @@ KEYS_ID: Final[Mapping[str, str]] = MappingProxyType(
         " (sqlite:////var/lib/…). Nama relatif dihitung dari folder config.toml.",
         "storage.pool": "Jumlah koneksi ke PostgreSQL paling banyak. Kalau semua terpakai selama"
         " 5 detik, trx dijawab 503.",
+        "storage.checkpoints": "false menyerahkan log jurnal (-wal) ke Litestream. Tanpa"
+        " program itu lognya membesar terus. Biarkan true kalau tidak memakai Litestream.",
         "secrets.key_file": "File kunci pembuka segel, mode 0600, di folder config.toml kalau"
         " relatif. Simpan salinannya di tempat lain: tanpa file ini semua kunci reseller"
         " hilang.",
@@ -88,6 +90,8 @@ KEYS_ID: Final[Mapping[str, str]] = MappingProxyType(
         "catalog.unknown_price": "send atau refuse: apa yang dilakukan dengan trx ber-max_price"
         " kalau harganya tidak diketahui. send tetap mengirim; refuse menggagalkan dengan"
         " PRICE_CHANGED.",
+        "catalog.history_every_s": "Detik antara dua kali melihat daftar harga supplier, untuk"
+        " riwayat harga di dashboard. 0 mematikan.",
         "alert.orders_open_s": "Detik; trx yang pending lebih lama dari ini jadi peringatan. 0"
         " mematikan.",
         "alert.upstream_silent_s": "Detik tanpa satu pun jawaban supplier (dan paling sedikit"

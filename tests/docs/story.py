@@ -47,6 +47,9 @@ end() {  # close a terminal
     while kill -0 "$(cat "$1")" 2>/dev/null; do sleep 0.1; done
     rm -f "$1"
 }
+newest() {  # the backup that was made last
+    ls -t "$DOCS_ROOT/var/lib/otomax-gateway/backups" | head -1
+}
 remember() {  # the key that was printed last
     grep -ohE 'otg_[a-z0-9]+_[A-Za-z0-9_-]{43}' "$1" | tail -1 >"$DOCS_WORK/key.new"
     [ ! -s "$DOCS_WORK/key.new" ] || cp "$DOCS_WORK/key.new" "$DOCS_WORK/key"
@@ -87,6 +90,7 @@ class Story:
             "OTOMAX_GATEWAY_UPSTREAM__BASE_URL": f"http://{upstream}",
             "OTOMAX_GATEWAY_UPSTREAM__CALLBACK_IPS": "127.0.0.1",
             "OTOMAX_GATEWAY_DELIVERY__ALLOW_PRIVATE": "true",
+            "OTOMAX_GATEWAY_RECHECK__SETTLE_S": "1",  # a restored journal asks for as long
         }
 
     def run(self, pages: Sequence[Path]) -> list[str]:
@@ -98,7 +102,7 @@ class Story:
         self._furnish()
         people = [Step(f"people:{n}", told, "", "") for n, told in enumerate(_PEOPLE)]
         told = [people] if self._is_peopled else []
-        told += [[step for step in steps(page, ROOT) if not _is_left_out(step)] for page in pages]
+        told += [[step for step in steps(page) if not _is_left_out(step)] for page in pages]
         script = self._work / "script"
         script.write_text(_LIBRARY + "".join(map(self._page, told)), encoding="utf-8")
         self._bash(script)
@@ -136,7 +140,8 @@ class Story:
         base = self._work / _slug(step.where)
         # In braces, for bash 5.2 takes the last part of `a && b` in a file for its own end.
         typed = step.command if step.ready else f"{{\n{step.command}\n}}"
-        base.with_suffix(".cmd").write_text(self._here(typed), encoding="utf-8")
+        typed = re.sub(r"otomax-gateway-\d{8}T[\d.]+Z\.db\.gz", "$(newest)", self._here(typed))
+        base.with_suffix(".cmd").write_text(typed, encoding="utf-8")
         base.with_suffix(".toml").write_text(self._here(step.toml), encoding="utf-8")
         stdin = next((text for part, text in _STDIN.items() if part in step.command), "")
         base.with_suffix(".in").write_text(stdin)
