@@ -46,7 +46,7 @@ _VOLATILE: Final = (
     (r"ML_\d+_\d+", "ML_N"),
     (r"(saldo |saldo%20|saldo +|[Ss]aldo |balance )\d+", r"\1N"),
     (r"\(\d+ ms\)", "(N ms)"),
-    (r"otomax-gateway-\d{8}T[\d.]+Z", "BACKUP"),
+    (r"otomax-gateway-\d{8}T[\d.]+Z", "otomax-gateway-TIME"),
     (r"\d+ bytes", "N bytes"),
     (r"\b(orders|deliveries|last order) \d+", r"\1 N"),
     (r"(?m)[ \t]+$", ""),

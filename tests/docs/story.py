@@ -22,7 +22,7 @@ from tests.docs.console import COMING, Step, agrees, steps
 from tests.docs.markdown import ROOT
 from tests.journey.processes import free_port
 
-WHOLE_S: Final = 280  # for one story; 35 s on two cores that have nothing else to do
+WHOLE_S: Final = 560  # for one story; 40 s on two cores that have nothing else to do
 _STDIN: Final = {
     "--pin - --password -": "1144\nabcd\n",
     "--upstream-key -": "sandbox-key\n",
