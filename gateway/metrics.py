@@ -163,7 +163,7 @@ disk_free = Gauge(
 )
 loop_lag = Gauge(
     "otomax_gateway_loop_lag_seconds",
-    "The longest that the event loop let a timer wait in the last half minute, seconds.",
+    "The longest that the event loop let a timer wait in the last minute, seconds.",
     registry=_REGISTRY,
 )
 journal_bytes = Gauge(

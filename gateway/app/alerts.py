@@ -84,6 +84,7 @@ def read_secret(path: Path) -> str:
 
 def follow(notifier: Notifier, client: NoticeClient, settings: Settings) -> None:
     """Tell the operator as this configuration says, from now on."""
+    client.timeout_s = settings.alert.timeout_s
     notifier.channels = channels_of(settings, client)
     notifier.name = settings.alert.name
     notifier.reminding = Reminding(

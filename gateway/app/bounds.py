@@ -40,7 +40,7 @@ LIVE = frozenset(
         "limits.max_open_orders",
         "catalog.ttl_s",
         "catalog.unknown_price",
-        *(f"alert.{key}" for key in SECTIONS["alert"].model_fields if key != "timeout_s"),
+        *(f"alert.{key}" for key in SECTIONS["alert"].model_fields),
         "log.format",
         "log.level",
     }

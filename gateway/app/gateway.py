@@ -178,6 +178,7 @@ class Gateway:
             self._upstream.heard,
             self.notifier,
             clock,
+            callers=self.inbox.callers,
             thresholds=alerts.thresholds_of(settings),
         )
 
@@ -353,6 +354,7 @@ class Gateway:
             self.submission.finish(within_s),
             self.account.finish(within_s),
             self.relay.finish(_LAST_WORDS_S),
+            self.notifier.finish(_LAST_WORDS_S),
             self._close_desk(),
         )
         # The last, for an order or a command on its way may have begun one of these.

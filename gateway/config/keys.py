@@ -303,8 +303,8 @@ class Alert(_Section):
     )
     telegram_token: Secret = Field(
         default="",
-        description="The bot's token, as BotFather gives it. Better in telegram_token_file, or in "
-        "the environment: this file is read by more people.",
+        description="The bot's token, as BotFather gives it. Better in telegram_token_file: this "
+        "file, and the environment, are seen by more people.",
         repr=False,
     )
     telegram_token_file: SecretFile = Field(

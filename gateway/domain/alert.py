@@ -29,6 +29,7 @@ class Kind(StrEnum):
     DELIVERIES_LATE = "deliveries_late"
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     KEY_REFUSED = "key_refused"
+    CALLBACKS_REFUSED = "callbacks_refused"
     SALDO_LOW = "saldo_low"
     JOURNAL_UNWRITABLE = "journal_unwritable"
     JOURNAL_LOG_LONG = "journal_log_long"
@@ -152,6 +153,22 @@ KINDS = MappingProxyType(
                 " IP_NOT_WHITELISTED: daftarkan IP server ini di dashboard supplier.",
                 "API_KEY_NOT_FOUND: set the right key with reseller set --upstream-key."
                 " IP_NOT_WHITELISTED: allow this machine's address in the upstream's dashboard.",
+            ),
+        ),
+        Kind.CALLBACKS_REFUSED: Sort(
+            Severity.CRITICAL,
+            Said("Callback supplier ditolak", "The upstream's callbacks are refused"),
+            Said(
+                "Selesai sendiri saat callback berikutnya diterima.",
+                "Ends by itself when the next callback is taken.",
+            ),
+            Said(
+                "Supplier memanggil dari alamat baru, atau proxy menyembunyikannya. Pastikan ke"
+                " supplier, lalu isi upstream.callback_ips (atau server.trusted_proxies) dan"
+                " reload. Sementara ini order selesai lewat cek status, lebih lambat.",
+                "The upstream calls from another address, or a proxy hides it. Make sure, then set"
+                " upstream.callback_ips (or server.trusted_proxies) and reload. Until then orders"
+                " are settled by look-ups, later.",
             ),
         ),
         Kind.SALDO_LOW: Sort(

@@ -116,6 +116,11 @@ def refused_text(key: str, code: str) -> str:
     return f"kunci {key} ditolak: {code} / key refused"
 
 
+def callers_text(address: str) -> str:
+    """Say that callbacks are refused for where they come from."""
+    return f"callback asli dari {address} ditolak / genuine callbacks from there are refused"
+
+
 def saldo_text(key: str, saldo: int, hours: float | None) -> str:
     """Say that a balance is low."""
     if hours is None:

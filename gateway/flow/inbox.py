@@ -51,6 +51,27 @@ class Taken(StrEnum):
     NOBODYS = "nobody"  # nothing was stored: it names no order that could be ours
 
 
+class Callers:
+    """Who called back lately with an order's own token, which nobody but the upstream is told.
+
+    Attributes:
+        refused_from: the address of the last one, where it may not call; None where it may.
+        is_taken: one was taken since the start, and none refused after it.
+    """
+
+    def __init__(self) -> None:
+        self.refused_from: str | None = None
+        self.is_taken = False
+
+    def take(self) -> None:
+        """Take note of one that may call."""
+        self.refused_from, self.is_taken = None, True
+
+    def refuse(self, address: str) -> None:
+        """Take note of one that may not call from where it does."""
+        self.refused_from, self.is_taken = address, False
+
+
 def _nobody(_: Order) -> None:
     """Tell nobody: nothing is wired yet."""
 
@@ -71,6 +92,7 @@ class Inbox:
         clock: Clock,
     ) -> None:
         self.bell = Bell()
+        self.callers = Callers()
         self._store = store
         self._settlement = settlement
         self._submission = submission

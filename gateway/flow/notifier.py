@@ -20,7 +20,7 @@ from gateway.clock import Clock
 from gateway.domain.alert import Alarm, Alert, What
 from gateway.domain.backoff import MS_PER_S, delay_ms
 from gateway.domain.errors import JournalUnavailable
-from gateway.flow.worker import AFTER_TROUBLE_S, Bell, run_forever
+from gateway.flow.worker import AFTER_TROUBLE_S, Bell, Tasks, run_forever
 from gateway.log import get_logger
 from gateway.protocol.notices import Tell, text_of, trial_text
 from gateway.store import Notice, NoticeOutcome, Store
@@ -34,7 +34,8 @@ _REMIND_EVERY_S = 30.0  # looking whether a reminder is due
 PAUSE_S = 15.0
 # Longer than telling all channels takes: a claim whose claimer lives is not given to another.
 _LEASE_S = 120.0
-_AT_ONCE = 500  # notices of one message
+_PART = 500  # notices that are claimed, or written down, in one transaction
+_MOST = 5_000  # notices of one message
 _SCHEDULE_S = (5.0, 15.0, 60.0, 300.0, 900.0, 1800.0)  # between tries; the last repeats
 GIVE_UP_S = 26 * 3600.0  # a night and the day after it, in which somebody sees it on the page
 
@@ -87,12 +88,23 @@ class Notifier:
         self.commands: dict[str, Callable[..., Any]] = {"alert.test": self.test}
         self._store = store
         self._clock = clock
+        self._tasks = Tasks()
         self._free_at: Counter[str] = Counter()  # by channel, Unix milliseconds
         self._reminded_at = 0
 
     async def run(self) -> None:
         """Tell what is due, for ever."""
-        await run_forever(self.step, self.bell, every_s=_EVERY_S)
+        await run_forever(self._careful_step, self.bell, every_s=_EVERY_S)
+
+    async def _careful_step(self) -> bool:
+        """Do a step; a mistake of ours in it is logged, for it must stop nobody from selling."""
+        try:
+            return await self.step()
+        except JournalUnavailable:
+            raise
+        except Exception:
+            log.exception("notice.failed")
+            return False
 
     async def step(self) -> bool:
         """Tell what is due; True when there may be more.
@@ -104,15 +116,29 @@ class Notifier:
         now = self._clock()
         if self.channels and not self._free(now):
             return False
-        due = await self._store.claim_notices(
-            now, lease_ms=round(_LEASE_S * MS_PER_S), limit=_AT_ONCE
-        )
-        if not due:
-            return False
+        due = await self._claim(now)
+        if due:
+            # What was told is written down also where this process ends now.
+            await asyncio.shield(self._tasks.start(self._tell_and_note(due)))
+        return len(due) >= _MOST
+
+    async def _claim(self, now: int) -> list[Notice]:
+        """Claim what is due, in parts that each take the journal a moment."""
+        due: list[Notice] = []
+        lease_ms = round(_LEASE_S * MS_PER_S)
+        while len(due) < _MOST:
+            part = await self._store.claim_notices(now, lease_ms=lease_ms, limit=_PART)
+            due += part
+            if len(part) < _PART:
+                break
+        return due
+
+    async def _tell_and_note(self, due: Sequence[Notice]) -> None:
+        now = self._clock()
         outcomes = await self._tell([one for one in due if not _is_moot(one)])
-        moot = [_done(one, now, "the operator has taken note") for one in due if _is_moot(one)]
-        await self._note([*outcomes, *moot])
-        return len(due) == _AT_ONCE
+        outcomes += [_done(one, now, "the operator took note") for one in due if _is_moot(one)]
+        for begin in range(0, len(outcomes), _PART):
+            await self._note(outcomes[begin : begin + _PART])
 
     def _free(self, now: int) -> list[Channel]:
         """Return the channels that may be told something now."""
@@ -134,6 +160,8 @@ class Notifier:
 
     async def _tell(self, due: Sequence[Notice]) -> list[NoticeOutcome]:
         """Tell each channel what it has not heard yet; returns what is to be written down."""
+        if not due:
+            return []
         if not self.channels:
             return [_done(one, self._clock(), "nobody is to be told") for one in due]
         told = await asyncio.gather(*(self._on(channel, due) for channel in self.channels))
@@ -201,6 +229,10 @@ class Notifier:
         text = text_of(self.name, tells)
         told = await asyncio.gather(*(self._say(one, text, tells) for one in self.channels))
         return any(result.ok for result in told)
+
+    async def finish(self, within_s: float) -> None:
+        """Wait for messages that are under way, at most this many seconds."""
+        await self._tasks.finish(within_s)
 
     async def test(self) -> list[dict[str, Any]]:
         """Send a test to each channel now; returns what came back."""

@@ -3,7 +3,7 @@
 Conditions are compared with those that stand in the journal, so a start goes on where the process
 before ended, and of several gateways on one journal each sees the same. What only this process can
 see (whether its calls are answered) it ends only where it has seen that it is over. Nothing here
-is on an order's way, and no look walks the journal: it is asked along small indexes, twice a
+is on an order's way, and no look walks the journal: it is asked along small indexes, once a
 minute. Saldo is written down here, too, from what orders left in memory.
 """
 
@@ -29,7 +29,7 @@ from gateway.store import LongOpen, Pulse, Standing, Store
 
 log = get_logger(__name__)
 
-EVERY_S = 30.0
+EVERY_S = 60.0
 BACKUP = "backup.last"
 """What a backup leaves in the journal's meta: `{"at": ms, "path": …, "bytes": n}`."""
 
@@ -56,6 +56,20 @@ class Pace(NamedTuple):
     at: int
 
 
+class Callers(Protocol):
+    """Who called back lately; `flow.inbox` has them."""
+
+    @property
+    def refused_from(self) -> str | None:
+        """The address of the last genuine caller, where it may not call."""
+        ...
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether one was taken since the start, and none refused after it."""
+        ...
+
+
 class Tongue(Protocol):
     """Tells the operator at once, without the journal; `flow.notifier` does."""
 
@@ -73,6 +87,7 @@ class Watch:
         heard: what was heard of the upstream.
         tongue: tells what can not be journaled.
         clock: Unix milliseconds.
+        callers: who called back lately.
         thresholds: from when on the operator is told.
     """
 
@@ -84,6 +99,7 @@ class Watch:
         tongue: Tongue,
         clock: Clock,
         *,
+        callers: Callers,
         thresholds: Thresholds,
     ) -> None:
         self.bell = Bell()
@@ -92,6 +108,7 @@ class Watch:
         self._directory = directory
         self._heard = heard
         self._tongue = tongue
+        self._callers = callers
         self._clock = clock
         self._saldo_noted: dict[str, tuple[int, int]] = {}  # by account: Rupiah, and when
         self._paces: dict[str, Pace] = {}
@@ -105,7 +122,10 @@ class Watch:
         lag = asyncio.create_task(self._watch_loop())
         try:
             while True:
-                await self.look()
+                try:
+                    await self.look()
+                except Exception:  # who only looks on must stop nobody
+                    log.exception("watch.failed")
                 await self.bell.wait(EVERY_S)
         finally:
             lag.cancel()
@@ -155,7 +175,8 @@ class Watch:
         self, accounts: list[Account], pulse: Pulse, standing: set[Standing], now: int
     ) -> list[tuple[Standing, str]]:
         """Return every condition that is true now, with its sentence."""
-        found = [*self._upstream(), *self._keys(accounts), *self._saldi(accounts, standing)]
+        found = [*self._upstream(), *self._calls(), *self._keys(accounts)]
+        found += self._saldi(accounts, standing)
         found += await self._orders(now)
         found += await self._deliveries(now)
         found += self._disk(standing)
@@ -167,6 +188,8 @@ class Watch:
             return False  # the housekeeper's
         if kind is Kind.UPSTREAM_UNREACHABLE:
             return self._heard.answered_at is not None and self._heard.failing_since is None
+        if kind is Kind.CALLBACKS_REFUSED:
+            return self._callers.is_taken
         if kind is Kind.KEY_REFUSED:
             used = {account.id: account for account in accounts}
             return about not in used or used[about].is_taken
@@ -179,6 +202,11 @@ class Watch:
         failing_s = None if since is None else _moment() - since
         if failing_s is not None and when.is_upstream_silent(failing_s, failures, self.thresholds):
             yield (Kind.UPSTREAM_UNREACHABLE, ""), when.silent_text(failing_s, failures)
+
+    def _calls(self) -> Iterator[tuple[Standing, str]]:
+        address = self._callers.refused_from
+        if address is not None:
+            yield (Kind.CALLBACKS_REFUSED, ""), when.callers_text(address)
 
     def _keys(self, accounts: list[Account]) -> Iterator[tuple[Standing, str]]:
         for account in accounts:

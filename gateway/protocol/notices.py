@@ -20,6 +20,7 @@ from gateway.redaction import redact
 
 _WIB = timezone(timedelta(hours=7), "WIB")
 _SHOWN = 10  # alerts of one text; the others are in `alert list`
+_POSTED = 500  # alerts of one body, some 800 bytes each
 _LINE_CHARS = 200  # of what an alert says
 _MARK = {Severity.CRITICAL: "\N{LARGE RED CIRCLE}", Severity.WARNING: "\N{LARGE YELLOW CIRCLE}"}
 _OVER = "\N{WHITE HEAVY CHECK MARK}"
@@ -140,7 +141,8 @@ def body_of(name: str, text: str, tells: Sequence[Tell], now: int) -> bytes:
         "gateway": name,
         "sent_at": when(now),
         "text": text,
-        "alerts": [_fields(tell) for tell in tells],
+        "count": len(tells),
+        "alerts": [_fields(tell) for tell in tells[:_POSTED]],
     }
     return json.dumps(body, ensure_ascii=False).encode()
 

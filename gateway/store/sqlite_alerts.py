@@ -78,11 +78,14 @@ def is_reminder_due(connection: sqlite3.Connection, told_before: int, at_most: i
     return connection.execute(sql, (told_before, at_most)).fetchone() is not None
 
 
-def remind(connection: sqlite3.Connection, told_before: int, at_most: int, now: int) -> int:
-    """Put reminders of those alerts into the outbox of notices; returns how many."""
+def remind(
+    connection: sqlite3.Connection, told_before: int, now: int, *, at_most: int, limit: int
+) -> int:
+    """Put reminders of some of those alerts into the outbox of notices; returns how many."""
     sql = (
-        f"UPDATE alerts SET told_at = ?, reminders = reminders + 1 WHERE {_FORGOTTEN} RETURNING id"
+        "UPDATE alerts SET told_at = ?, reminders = reminders + 1 WHERE id IN"
+        f" (SELECT id FROM alerts WHERE {_FORGOTTEN} LIMIT ?) RETURNING id"
     )
-    found = connection.execute(sql, (now, told_before, at_most)).fetchall()
+    found = connection.execute(sql, (now, told_before, at_most, limit)).fetchall()
     _tell(connection, [row[0] for row in found], What.REMINDER, now)
     return len(found)

@@ -33,7 +33,8 @@ from gateway.store.sqlite_alerts import (
 )
 from gateway.store.sqlite_lists import ALERT_COLUMNS, alert_from, newest_alerts
 
-_PART = 5_000  # open orders that one turn of the reader looks at; a few milliseconds
+_PART = 1_000  # open orders that one turn of the reader looks at; some 4 ms
+_REMINDED_AT_ONCE = 500  # alerts of one transaction; some 5 ms of the writer
 _DUE = "SELECT 1 FROM notices WHERE next_at <= ? LIMIT 1"
 _CLAIM = (
     "UPDATE notices SET next_at = ?, attempts = attempts + 1 WHERE id IN"
@@ -49,7 +50,7 @@ _NOTE = (
     " WHERE id = ? AND attempts = ? AND next_at IS NOT NULL"
 )
 _OPEN = (
-    "SELECT due_at, id, placed_at, reseller || '-' || trx_id FROM orders INDEXED BY orders_due"
+    "SELECT due_at, id, placed_at, reseller, trx_id FROM orders INDEXED BY orders_due"
     " WHERE due_at IS NOT NULL AND (final_at IS NULL OR ask_since IS NOT NULL)"
     " AND (due_at, id) > (?, ?) AND final_at IS NULL ORDER BY due_at, id LIMIT ?"
 )
@@ -96,7 +97,13 @@ class SqliteNotices(ABC):
         before = now - every_ms
         if not await self._read(lambda connection: is_reminder_due(connection, before, at_most)):
             return 0  # a write costs an fsync, and this is asked all the time
-        return await self._write_aside(lambda connection: remind(connection, before, at_most, now))
+        limit = _REMINDED_AT_ONCE
+        work = partial(remind, told_before=before, now=now, at_most=at_most, limit=limit)
+        reminded = part = await self._write_aside(work)
+        while part == limit:
+            part = await self._write_aside(work)
+            reminded += part
+        return reminded
 
     async def claim_notices(self, now: int, *, lease_ms: int, limit: int) -> list[Notice]:
         if not await self._read(lambda connection: connection.execute(_DUE, (now,)).fetchone()):
@@ -159,7 +166,10 @@ class SqliteNotices(ABC):
         return await self._write_aside(lambda connection: _prune(connection, before))
 
     def disk_free(self) -> int | None:
-        about = os.statvfs(self.path.parent)
+        try:
+            about = os.statvfs(self.path.parent)
+        except OSError:
+            return None
         return about.f_bavail * about.f_frsize
 
 
@@ -187,11 +197,11 @@ def _with(found: LongOpen, rows: Sequence[Any], before: int) -> LongOpen:
     """Count another part of the open orders."""
     if not rows:
         return found
-    _, _, placed_at, name = min(rows, key=lambda row: row[2])
-    if found.placed_at is not None and found.placed_at <= placed_at:
-        placed_at, name = found.placed_at, found.oldest
     count = found.count + sum(row[2] < before for row in rows)
-    return LongOpen(count=count, oldest=name, placed_at=placed_at)
+    _, _, placed_at, reseller, trx_id = min(rows, key=lambda row: row[2])
+    if found.placed_at is not None and found.placed_at <= placed_at:
+        return LongOpen(count=count, oldest=found.oldest, placed_at=found.placed_at)
+    return LongOpen(count=count, oldest=f"{reseller}-{trx_id}", placed_at=placed_at)
 
 
 def _pulse(connection: sqlite3.Connection) -> Pulse:

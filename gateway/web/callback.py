@@ -40,11 +40,12 @@ class CallbackRoutes:
 
     async def with_token(self, request: web.Request) -> web.Response:
         """Answer `GET /callback/{token}`: 403 without a permitted address and a genuine token."""
-        if not self._may_call(request):
-            return self._refuse(request, "address")
         upstream_trx_id = self._vault.check_callback_token(request.match_info["token"])
+        if not self._may_call(request):
+            return self._refuse(request, "address", is_genuine=upstream_trx_id is not None)
         if upstream_trx_id is None:
             return self._refuse(request, "token")
+        self._inbox.callers.take()
         try:
             taken = await self._inbox.receive(upstream_trx_id, raw_query(request))
         except JournalUnavailable as error:
@@ -53,11 +54,12 @@ class CallbackRoutes:
 
     async def signed_with_token(self, request: web.Request) -> web.Response:
         """Answer `POST /callback/{token}`: 403 as for a GET, 401 without a right signature."""
-        if not self._may_call(request):
-            return self._refuse(request, "address")
         upstream_trx_id = self._vault.check_callback_token(request.match_info["token"])
+        if not self._may_call(request):
+            return self._refuse(request, "address", is_genuine=upstream_trx_id is not None)
         if upstream_trx_id is None:
             return self._refuse(request, "token")
+        self._inbox.callers.take()
         return await self._signed(request, upstream_trx_id)
 
     async def signed(self, request: web.Request) -> web.Response:
@@ -112,7 +114,11 @@ class CallbackRoutes:
             address is not None and in_networks(address, self.callback_ips)
         )
 
-    def _refuse(self, request: web.Request, reason: str) -> web.Response:
+    def _refuse(
+        self, request: web.Request, reason: str, *, is_genuine: bool = False
+    ) -> web.Response:
+        if is_genuine:
+            self._inbox.callers.refuse(self._address(request))
         metrics.callbacks.labels(reason).inc()
         log.warning("callback.refused", reason=reason, address=self._address(request))
         return line("forbidden", 403)

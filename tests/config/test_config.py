@@ -55,6 +55,24 @@ CONTRACT_DEFAULTS: dict[str, object] = {
 OUR_DEFAULTS: dict[str, object] = {
     "server.max_connections": 10_000,
     "server.max_connections_per_address": 256,
+    "alert.orders_open_s": 1800,
+    "alert.upstream_silent_s": 60,
+    "alert.delivery_late_s": 3600,
+    "alert.saldo_below": 100_000,
+    "alert.saldo_hours": 6,
+    "alert.disk_free_mib": 1024,
+    "alert.backup_s": 129_600,
+    "alert.remind_s": 21_600,
+    "alert.reminders": 12,
+    "alert.name": "",
+    "alert.telegram_chat": "",
+    "alert.telegram_token": "",
+    "alert.telegram_token_file": "",
+    "alert.telegram_url": "https://api.telegram.org",
+    "alert.webhook_url": "",
+    "alert.webhook_secret": "",
+    "alert.webhook_secret_file": "",
+    "alert.timeout_s": 10,
 }
 DEFAULTS = CONTRACT_DEFAULTS | OUR_DEFAULTS
 

@@ -31,6 +31,7 @@ from tests.journey.office import Office, new_office
 from tests.journey.parties import UpstreamProcess
 from tests.journey.processes import Process, Processes, until
 from tests.support import Asked, FakeUpstream, Panel, fake_upstream, panel_receiving
+from tests.support.telegram import CHAT, TOKEN, fake_telegram
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -46,6 +47,7 @@ _ADMIN = re.compile(r'admin"?[=:]"?(http://[0-9.:]+)')
 STAYS = "123456012"  # the sandbox's destination that stays pending
 
 # No command of the day: they run as processes of their own, or show a key on purpose.
+WEBHOOK_SECRET = "webhook-canary-4f1b7c2d9e"
 _ONLY_HELP = {"serve", "sandbox", "demo", "bench"}
 
 
@@ -179,13 +181,22 @@ async def test_no_secret_comes_out_anywhere(
     day.ears.keep({f"upstream key of {code}": key for code, key in UPSTREAM_KEYS.items()})
     day.ears.keep({"pin": PIN, "password": PASSWORD, "foreign key": FOREIGN_KEY})
     day.ears.keep({"key in a file": APPLIED, "password of a database": DATABASE_PASSWORD})
-    async with panel_receiving() as panel, fake_upstream() as mirror:
+    day.ears.keep({"bot token": TOKEN, "webhook secret": WEBHOOK_SECRET})
+    async with panel_receiving() as panel, fake_upstream() as mirror, fake_telegram() as chat:
+        day.office.settings |= {
+            "alert.telegram_chat": CHAT,
+            "alert.telegram_token_file": _secret_file(day.office, "bot", TOKEN),
+            "alert.telegram_url": chat.url,
+            "alert.webhook_url": f"{chat.url}/hook",
+            "alert.webhook_secret_file": _secret_file(day.office, "hook", WEBHOOK_SECRET),
+        }
         panel.reply = _repeats(panel)
         _mirrors(mirror)
         await _open(day, panel)
         await _morning(day, panel, quick_upstream)
         await _noon(day, panel, mirror)
         await _evening(day)
+    assert chat.messages != []
     sandbox = quick_upstream._process
     day.ears.hear_files("sandbox", (sandbox.out, sandbox.err))
     assert set(_all_commands()) - day.done == _ONLY_HELP
@@ -193,6 +204,14 @@ async def test_no_secret_comes_out_anywhere(
     assert sum(len(what) for _, what in day.ears.heard) > 500_000
     leaks = day.ears.leaks()
     assert leaks == [], f"{len(leaks)} leaks:\n" + "\n".join(leaks[:40])
+
+
+def _secret_file(office: Office, name: str, secret: str) -> str:
+    """Put a secret where the operator puts it: into a file of its own, outside the house."""
+    path = office.folder.parent / f"{name}.secret"
+    path.write_text(f"{secret}\n")
+    path.chmod(0o600)
+    return str(path)
 
 
 async def _open(day: Day, panel: Panel) -> None:
@@ -331,6 +350,7 @@ async def _commands(day: Day) -> None:
         ("delivery", "resend", "1"),
         ("delivery", "resend", "--since", "1d"),
         ("alert", "list", "--all"),
+        ("alert", "test"),
         ("alert", "ack", "--all"),
         ("panel-setup", "toko1"),
         ("panel-setup", "toko1", "--format", "markdown"),

@@ -23,7 +23,7 @@ from gateway.app import Gateway, Journal
 from gateway.app import gateway as house
 from gateway.clock import SteadyClock
 from gateway.config import Settings
-from gateway.flow import worker
+from gateway.flow import watch, worker
 from gateway.vault import ROOT_BYTES, Vault
 from gateway.web import json_api
 from tests.proof.asking import Request
@@ -38,6 +38,7 @@ PANEL_IP, UPSTREAM_IP = "203.0.113.7", "157.230.42.1"
 _FERNET = Fernet(base64.urlsafe_b64encode(b"simulated".ljust(32, b".")))
 _ROOT = _FERNET.encrypt(b"root of the simulation".ljust(ROOT_BYTES, b"."))
 _SHORT_S = (0, 5, 15, 60, 300, 900)
+_WATCHED_EVERY_S = 3600.0  # what no order waits for costs a day too much if it is often
 _NOTED_EVERY_S = 60.0  # how often the timekeeper writes the time down
 _POLL_S = 0.5  # how often a worker looks at the journal
 _IN_VAIN_AT_MOST = 6  # 0.5 s, 1 s, 2 s … 32 s
@@ -143,6 +144,7 @@ class Process:
                 "orders": self.gateway.recheck.bell,
                 "deliveries": self.gateway.relay.bell,
                 "waiting_callbacks": self.gateway.inbox.bell,
+                "notices": self.gateway.notifier.bell,
             },
             self.gateway.timekeeper.bell,
             clock,
@@ -282,7 +284,8 @@ class Alarm:
             finally:
                 clock.waits = False
 
-        with _replaced(worker.Bell, {"wait": wait}):
+        seldom = {"EVERY_S": _WATCHED_EVERY_S, "_TICK_S": _WATCHED_EVERY_S}
+        with _replaced(worker.Bell, {"wait": wait}), _replaced(watch, seldom):
             yield
 
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote
 
 from yarl import URL
 
-from gateway.clients.upstream import NoAnswer, Unsent
+from gateway.clients.upstream import Heard, NoAnswer, Unsent
 from gateway.protocol.upstream import Call, Reply
 from gateway.sandbox.asking import Wanted
 from gateway.sandbox.core import Answer, Asked, HangUp, Signed, Upstream
@@ -208,6 +208,7 @@ class SimUpstreamClient:
         self._life = life
         self._timeout_s = timeout_s
         self._connect_s = connect_s
+        self.heard = Heard()
 
     async def get(
         self, path: str, *, authorization: str | None = None, secrets: tuple[str, ...] = ()

@@ -25,7 +25,12 @@ from tests.proof.sim_loop import Life, never, now
 T = TypeVar("T")
 
 _TABLES = ("orders", "timeline", "deliveries", "alerts", "waiting_callbacks")
-_DUE = {"orders": "due_at", "deliveries": "next_at", "waiting_callbacks": "next_at"}
+_DUE = {
+    "orders": "due_at",
+    "deliveries": "next_at",
+    "waiting_callbacks": "next_at",
+    "notices": "next_at",
+}
 _NEXT_DUE = "SELECT " + ", ".join(
     f"(SELECT min({column}) FROM {table} WHERE {column} IS NOT NULL)"
     for table, column in _DUE.items()

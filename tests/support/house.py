@@ -42,6 +42,8 @@ _SHORT: dict[str, dict[str, Any]] = {
         "allow_private": True,
     },
     "limits": {"orders_per_s": 0},
+    # What depends on this machine, or on a fake's balance, is told only where a test wants it.
+    "alert": {"disk_free_mib": 0, "saldo_below": 0, "remind_s": 0},
 }
 
 
