@@ -61,6 +61,28 @@ alert test`.
 
 Angka-angka batasnya ada di [`[alert]`](configuration.md#alert). Langkah yang lebih panjang, per
 gejala: [Ada masalah](trouble.md).
+
+## Telegram
+
+1. Di Telegram, bicara dengan @BotFather: `/newbot`. Ia memberi token.
+2. Masukkan bot ke grup Anda, lalu kirim satu pesan di grup itu.
+3. Simpan token, satu baris, di file sendiri: `/etc/otomax-gateway/telegram.token`, milik user
+   `otomax-gateway`, mode 0600.
+4. Nomor grup: buka `https://api.telegram.org/bot<token>/getUpdates`, cari `chat`, `id`; nomor
+   grup berawal dengan `-`.
+
+```toml
+[alert]
+telegram_chat = "-1001234567890"
+telegram_token_file = "telegram.token"
+```
+
+Lalu `systemctl reload otomax-gateway` dan `otomax-gateway alert test`: jawabannya menyebut apa
+yang salah. `HTTP 401: Unauthorized` berarti token salah, `chat not found` berarti bot belum ada di
+grup.
+
+Webhook dan Prometheus: [alerts.md](../alerts.md).
+
 """,
     required="wajib diisi",
     default="bawaan",
@@ -98,6 +120,27 @@ it is over. Try it with `otomax-gateway alert test`.
 
 The thresholds are in [`[alert]`](configuration.md#alert). Longer ways, by symptom:
 [Trouble](trouble.md).
+
+## Telegram
+
+1. In Telegram, talk to @BotFather: `/newbot`. It gives a token.
+2. Take the bot into your group, and write one message there.
+3. Keep the token, one line, in a file of its own: `/etc/otomax-gateway/telegram.token`, owned by
+   the user `otomax-gateway`, mode 0600.
+4. The group's number: open `https://api.telegram.org/bot<token>/getUpdates`, look for `chat`,
+   `id`; a group's begins with `-`.
+
+```toml
+[alert]
+telegram_chat = "-1001234567890"
+telegram_token_file = "telegram.token"
+```
+
+Then `systemctl reload otomax-gateway` and `otomax-gateway alert test`: it says what is wrong.
+`HTTP 401: Unauthorized` is a wrong token, `chat not found` a bot that is not in the group.
+
+Webhook and Prometheus: [alerts.md](../alerts.md).
+
 """,
     required="required",
     default="default",

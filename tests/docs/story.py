@@ -6,6 +6,7 @@ stand for ports and folders of this run alone. The programs of `bin/` stand for 
 root. Nothing leaves this machine.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -182,7 +183,8 @@ class Story:
             try:
                 shell.wait(WHOLE_S)
             finally:
-                os.killpg(shell.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # nothing runs on
+                    os.killpg(shell.pid, signal.SIGKILL)
 
     def _judge(self, step: Step) -> str:
         base = self._work / _slug(step.where)
