@@ -56,8 +56,8 @@ kesalahannya ditulis di log (`config.refused`).
 `otomax-gateway alert list` menampilkan yang terbuka; setelah dibaca dan ditangani,
 `otomax-gateway alert ack NOMOR`. Kalau Telegram atau webhook diisi di
 [`[alert]`](configuration.md#alert), setiap peringatan dikirim satu kali, lalu pengingat selama
-masih terbuka dan belum ditandai, dan kabar kalau sudah selesai. Coba dulu dengan `otomax-gateway
-alert test`.
+masih terbuka dan belum ditandai, dan kabar kalau sudah selesai. Coba dulu dengan
+`otomax-gateway alert test`.
 
 Angka-angka batasnya ada di [`[alert]`](configuration.md#alert). Langkah yang lebih panjang, per
 gejala: [Ada masalah](trouble.md).
@@ -113,8 +113,8 @@ key says so. A reload of a file with mistakes changes nothing; the log says whic
     alerts="""\
 # Every alert
 
-`otomax-gateway alert list` shows what is open; when it is read and dealt with, `otomax-gateway
-alert ack NUMBER`. Where Telegram or a webhook is set in [`[alert]`](configuration.md#alert), each
+`otomax-gateway alert list` shows what is open; when it is read and dealt with,
+`otomax-gateway alert ack NUMBER`. Where Telegram or a webhook is set in [`[alert]`](configuration.md#alert), each
 alert is sent once, then a reminder while it is open and nobody took note of it, and a word when
 it is over. Try it with `otomax-gateway alert test`.
 

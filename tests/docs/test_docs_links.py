@@ -9,7 +9,7 @@ import pytest
 from gateway.cli.main import otomax_gateway
 from gateway.config.keys import SECTIONS
 from tests.docs.console import COMING, COMING_PAGES
-from tests.docs.markdown import DOCS, ROOT, anchors, links, pages, read, spans
+from tests.docs.markdown import DOCS, ROOT, anchors, links, pages, prose, read, spans
 
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in pages()}
 _KEY = re.compile(rf"({'|'.join(SECTIONS)})\.([a-z_]+)")
@@ -40,6 +40,13 @@ def test_every_command_that_is_named_exists(name: str) -> None:
         if span.startswith("otomax-gateway ") and (said := _mistake(span.split()[1:])):
             wrong.append(f"{name}:{line}: {span}: {said}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("docs/")])
+def test_no_code_runs_over_the_end_of_a_line(name: str) -> None:
+    """It would be copied with the break in it, and looked at by no test."""
+    odd = [f"{name}:{line}" for line, text in prose(read(PAGES[name])) if text.count("`") % 2]
+    assert odd == []
 
 
 def _mistake(words: list[str]) -> str:
