@@ -115,8 +115,8 @@ key says so. A reload of a file with mistakes changes nothing; the log says whic
 
 `otomax-gateway alert list` shows what is open; when it is read and dealt with,
 `otomax-gateway alert ack NUMBER`. Where Telegram or a webhook is set in
-[`[alert]`](configuration.md#alert), each alert is sent once, then a reminder while it is open and nobody took note of it, and a word when
-it is over. Try it with `otomax-gateway alert test`.
+[`[alert]`](configuration.md#alert), each alert is sent once, then a reminder while it is open
+and nobody took note of it, and a word when it is over. Try it with `otomax-gateway alert test`.
 
 The thresholds are in [`[alert]`](configuration.md#alert). Longer ways, by symptom:
 [Trouble](trouble.md).
