@@ -58,7 +58,8 @@ KEYS_ID: Final[Mapping[str, str]] = MappingProxyType(
         "upstream.callback_ips": "IP asal callback supplier, menurut dokumen supplier. Dari IP"
         " lain ditolak 403. Daftar kosong berarti IP tidak dicek, hanya token.",
         "storage.url": "Jurnal: sqlite:///FILE, dengan empat garis miring kalau dari akar"
-        " (sqlite:////var/lib/…). Nama relatif dihitung dari folder config.toml.",
+        " (sqlite:////var/lib/…); nama relatif dihitung dari folder config.toml. Atau"
+        " postgresql://USER:SANDI@HOST/NAMA.",
         "storage.pool": "Jumlah koneksi ke PostgreSQL paling banyak. Kalau semua terpakai selama"
         " 5 detik, trx dijawab 503.",
         "storage.checkpoints": "false menyerahkan log jurnal (-wal) ke Litestream. Tanpa"
