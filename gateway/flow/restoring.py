@@ -30,6 +30,7 @@ from gateway.flow.settlement import Settlement
 from gateway.flow.worker import AFTER_TROUBLE_S
 from gateway.log import get_logger
 from gateway.protocol.adopted import purchase_in
+from gateway.protocol.shown import when
 from gateway.store import Entry, Form, OrderFilter, Record, Store
 from gateway.store.keeping import RESTORED, Restored
 
@@ -106,7 +107,7 @@ class Restoring:
         """Read whether this journal was brought back, before anything else is done with it.
 
         Raises:
-            JournalUnavailable: the journal can not be read.
+            JournalUnavailable: the journal can not be read or written.
         """
         said = await self._store.meta(RESTORED)
         self._mark = None if said is None else msgspec.json.decode(said, type=Restored)
@@ -115,6 +116,9 @@ class Restoring:
             self.tells.set()
             return
         self._settlement.hold_sends(held=True)
+        since = when(self._mark.taken_at) or "its last order"
+        alert = f"the journal was restored: what was ordered after {since} only the upstream knows"
+        await self._store.raise_alert(Entry(self._clock(), "alert", alert))
         log.warning("journal.restored", at=self._mark.at, taken_at=self._mark.taken_at)
 
     @property

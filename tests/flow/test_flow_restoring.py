@@ -51,6 +51,7 @@ async def test_nothing_is_sold_until_what_was_open_is_looked_up(
     upstream.look_up = after(lets, invoice("SUCCESS", "SN1"))
     await asyncio.sleep(2 * SETTLE_S)
     assert await readyz(house) == (503, "restoring")
+    assert any("was restored" in alert for alert in await house.alerts())
     answer = await house.get(house.order_target("T3"))
     assert answer.status == 503
     assert "FAILED" not in answer.text

@@ -4,6 +4,7 @@ The judge is the upstream's own ledger. The gateway is killed as a machine would
 gone, and what panels do afterwards is what panels do: they ask again, and some say nothing.
 """
 
+import asyncio
 import json
 import os
 import pty
@@ -279,3 +280,63 @@ def test_a_terminal_sees_how_far_it_is(office: Office) -> None:
     assert "backup" in said
     assert "100%" in said
     assert b"verified" in done.stdout
+
+
+# Every way in which the upstream answers, or does not: see the sandbox's table.
+_WAYS = ("001", "002", "003", "005", "006", "007", "008", "009", "011", "101", "103")
+
+
+async def repeated(office: Office, name: str, dest: str, callback_url: str) -> str:
+    """Order as a panel does that asks again until something is said about its order."""
+    query = {"product_code": PRODUCT, "user_id": dest, "callback_url": callback_url}
+    url = f"{office.url}/v3/otomax/order"
+
+    async def ask_once() -> str | None:
+        code, line = await ask_whole(url, apikey=office.keys["toko1"], trx_id=name, **query)
+        return line if code == 200 and ", status ERROR." not in line else None
+
+    return await until_async(ask_once, WHOLE_S)
+
+
+async def test_everything_in_flight_when_the_machine_dies(
+    office: Office, panel: PanelProcess, upstream: UpstreamProcess
+) -> None:
+    """The gateway dies among orders, the backup is one of before them, and panels repeat."""
+    office.settings["recheck.settle_s"] = "4"
+    gateway = await office.serve()
+    made = the_backup(office)
+    wanted = {f"rx.{way}.{n}": f"123456{way}" for way in _WAYS for n in range(2)}
+    urls = {name: f"{panel.url}/toko1-{name}" for name in wanted}
+    placing = [
+        asyncio.create_task(office.order(name, dest, urls[name])) for name, dest in wanted.items()
+    ]
+    await asyncio.wait(placing, return_when=asyncio.FIRST_COMPLETED)
+    lose_journal(office, gateway)
+    await asyncio.gather(*placing, return_exceptions=True)
+    assert office.run("restore", made["path"]).code == 0
+
+    gateway = await office.serve()
+    names = list(wanted)
+    said = await asyncio.gather(
+        *(repeated(office, name, wanted[name], urls[name]) for name in names)
+    )
+    assert len(said) == len(names)
+
+    async def is_whole() -> bool:
+        orders = await office.desk("order.list", limit=200)
+        return {order["status"] for order in orders}.isdisjoint({"PENDING", "PAID"})
+
+    await until_async(is_whole, 2 * WHOLE_S, gateway.last_words)
+    ledger = await upstream.ledger()
+    truth = {order["trx_id"]: order for order in await office.desk("order.list", limit=200)}
+    for name in names:
+        purchases = ledger.get(f"toko1-{name}", {"purchases": []})["purchases"]
+        assert len(purchases) <= 1, name
+        bought = bool(purchases) and purchases[0]["status"] != "FAILED"
+        assert (truth[name]["status"] in {"SUCCESS", "PARTIAL_SUCCESS"}) is bought, name
+
+        def told(name: str = name) -> bool:
+            return truth[name]["status"] in {one.status for one in panel.told(f"toko1-{name}")}
+
+        await until(told, WHOLE_S, gateway.last_words)
+    await office.stop(gateway)
