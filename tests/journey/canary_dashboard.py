@@ -11,7 +11,7 @@ ADMIN = "budi"
 ADMIN_PASSWORD = "kata-sandi-operator"
 NEW_PASSWORD = "kata-sandi-baru-operator"
 # What stands in a path in place of its parameter; a number is an order's.
-_NAMED = {"code": "toko1", "name": "style.css"}
+_NAMED = {"code": "toko1", "name": "style.css", "what": "orders"}
 
 
 def pages(dashboard: Dashboard) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from gateway.web.dashboard import Dashboard
+from gateway.web.dashboard import Dashboard, LinkPage
 from gateway.web.routes import Dialects, admin_app, public_app
 from tests.journey.canaries import Ears
 from tests.journey.office import PRODUCT
@@ -46,7 +46,8 @@ def routes() -> set[str]:
     """Return every path that a listener has."""
     anybody: Any = _Anybody()
     dialects = Dialects(text=anybody, json_api=anybody, json_catalog=anybody, otomax=anybody)
-    apps = (public_app(dialects, anybody, anybody, anybody), admin_app(anybody, dashboard()))
+    link = LinkPage(*[anybody] * 6)
+    apps = (public_app(dialects, anybody, anybody, link), admin_app(anybody, dashboard()))
     return {resource.canonical for app in apps for resource in app.router.resources()}
 
 

@@ -1,5 +1,6 @@
 """*Kiriman*: hosts, their deliveries, sending again, pausing."""
 
+import asyncio
 import re
 from html import unescape
 from urllib.parse import urlsplit
@@ -7,6 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from gateway.domain.errors import NotDone
+from gateway.flow import relay
+from gateway.store import PausedHost
 from tests.support import FakeUpstream, House, OpenHouse, Panel, eventually, says, stays
 from tests.support.browser import Browser
 from tests.support.panel import answers
@@ -133,6 +136,20 @@ async def test_a_pause_delays_nobody_else(
     await house.order("T1", callback_url=panel.url)
     await becomes(house, "delivered", 1)
     await becomes(house, "due", 3)
+
+
+async def test_what_is_paused_elsewhere_is_seen_soon(
+    house: House, panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_PAUSED_FOR_S", 0.2)
+    await asyncio.sleep(0.3)  # what was read before is no longer taken for true
+    store, host = house.gateway.store, host_of(panel)
+    await store.pause_host(PausedHost(host=host, since=0, who="another gateway"))
+    await asyncio.sleep(0.6)
+    await house.order("T1", callback_url=panel.url)
+    await stays(lambda: panel.targets, [])
+    await store.resume_host(host)
+    await becomes(house, "delivered", 1)
 
 
 async def test_a_start_keeps_a_pause(

@@ -13,7 +13,7 @@ from tests.support.browser import PASSWORD, Browser
 PUBLIC = {("GET", "/login"), ("POST", "/login"), ("GET", "/static/{name}")}
 # What a viewer may do: end his own sessions.
 HIS_OWN = {"/logout", "/sessions/revoke"}
-_IDS = {"name": "style.css", "id": "1", "code": "toko", "host": "p.test:80"}
+_IDS = {"name": "style.css", "id": "1", "code": "toko", "host": "p.test:80", "what": "orders"}
 
 
 def routes(house: House) -> list[Route]:

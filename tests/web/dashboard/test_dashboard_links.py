@@ -149,7 +149,7 @@ async def test_an_operator_makes_lists_and_takes_away(house: House, operator: Br
     shown = await operator.get("/resellers/toko")
     assert "Cabut" in shown.words
     assert found[1] not in shown.text + (await operator.get("/audit")).text
-    assert found[1].encode() not in row.hash
+    assert row.hash not in (found[1].encode(), found[1].encode()[:32])
     other = await operator.post("/resellers/kios/link/revoke", {"id": str(row.id)})
     assert other.status == 409
     await operator.post("/resellers/toko/link/revoke", {"id": str(row.id)})
