@@ -436,7 +436,7 @@ ACCEPTED: dict[str, str] = {
     "FROM deliveries INDEXED BY deliveries_due": "what is due, and nothing that is old",
     "FROM alerts WHERE acked_at IS NULL": "whether one is open",
     "SET acked_at = ? WHERE acked_at IS NULL": "what is open, all of which is taken note of",
-    "FROM orders INDEXED BY orders_due WHERE due_at IS NOT NULL": "the same, sorted by age",
+    "ORDER BY id LIMIT ?) ORDER BY id": "sorts some of what is open",
     "FROM orders INDEXED BY orders_due WHERE id": "the same",
     "INDEXED BY orders_unsold WHERE id": "sorts what one part holds of the few",
     "INDEXED BY orders_unsold_of_reseller WHERE id": "the same",
