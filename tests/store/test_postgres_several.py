@@ -94,12 +94,14 @@ async def test_an_older_message_is_never_due_beside_a_newer(stores: list[Store])
     def ends(before: Delivery) -> Delivery:
         return replace(before, state=DeliveryState.DEAD, next_at=None)
 
+    def corrected(before: Order) -> Record:
+        return Record(order=before, message=message("SUCCESS"), tell_at=T0)
+
     for n in range(15):
         placed = await place(stores[0], f"A{n}")
         first = await tell(stores[0], placed, message("FAILED"))
         await change_delivery(stores[0], first, ends, Entry(T0, "not_told", "x"))
-        newer = Record(order=placed, message=message("SUCCESS"), tell_at=T0)
-        settled = asyncio.create_task(stores[1].change_order(placed.id, lambda _, r=newer: r))
+        settled = asyncio.create_task(stores[1].change_order(placed.id, corrected))
         await asyncio.sleep(n * 0.0004)
         await stores[2].resend_delivery(first, T0 + 9, Entry(T0, "resent", "x"))
         await settled
