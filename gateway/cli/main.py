@@ -24,6 +24,10 @@ _COMMANDS: Final = {
     "alert": ("alert:alert", "List what an operator must know, and take note of it."),
     "delivery": ("delivery:delivery", "List deliveries, send one again."),
     "archive": ("archive:archive", "Move the timelines of old orders out of the journal."),
+    "migrate-db": (
+        "migrate_db:migrate_db",
+        "Move a stopped journal from SQLite to PostgreSQL, or back.",
+    ),
     "secrets": ("secrets:secrets", "Rotate the key file, and seal everything anew."),
     "bench": ("bench:bench", "Measure this gateway beside a bare proxy."),
 }
