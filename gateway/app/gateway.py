@@ -289,6 +289,11 @@ class Gateway:
             needs_restart=sorted(changed - LIVE),
         )
 
+    def leave(self) -> None:
+        """Tell load balancers to ask another node; orders that come all the same are taken."""
+        self.gate.leaving = True
+        log.info("gateway.leaving")
+
     async def failed(self) -> None:
         """Return never, unless a worker ends by a mistake of ours; raises that."""
         done, _ = await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)

@@ -24,7 +24,8 @@ def serve(config: Path | None) -> None:
 
     It stops taking orders then, finishes those on their way, and leaves the rest to the next
     start. A second signal ends it at once; nothing is lost by that. SIGHUP reads the configuration
-    again.
+    again. SIGUSR1 has /readyz say 503 while orders are still taken, so that a load balancer leaves
+    this node before it is stopped.
     """
     from gateway.domain.errors import JournalUnavailable
     from gateway.log import get_logger, setup_logging
@@ -96,6 +97,7 @@ async def _until_signalled(settings: "Settings", config: Path | None) -> None:
         loop.add_signal_handler(number, _on_signal, ends)
     gateway = await Gateway.open(settings)
     loop.add_signal_handler(signal.SIGHUP, _reload, gateway, config)
+    loop.add_signal_handler(signal.SIGUSR1, gateway.leave)
     try:
         try:
             await gateway.start()

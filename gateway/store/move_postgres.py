@@ -52,6 +52,13 @@ SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS ma
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND NOT i.indisunique
 """
+# A row that refers to another is looked at once for all, in place of row by row.
+_REFERENCES: Final = """
+SELECT quote_ident(c.relname) AS name, quote_ident(f.conname) AS reference,
+    pg_get_constraintdef(f.oid) AS made_by
+FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid
+WHERE f.connamespace = current_schema()::regnamespace AND f.contype = 'f'
+"""
 _OTHERS: Final = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
@@ -90,7 +97,7 @@ class PostgresSide:
         self._truths: dict[str, frozenset[str]] = {}
         self._given: dict[str, list[str]] = {}
         self._numbered: list[tuple[str, str]] = []
-        self._indexes: list[str] = []
+        self._made_last: list[str] = []
 
     async def tables(self) -> list[Table]:
         """Return every table of it."""
@@ -158,8 +165,12 @@ class PostgresSide:
         for table in tables:
             await self._connection.execute(f"ALTER TABLE {name(table)} ENABLE TRIGGER USER")
         for index in await self.session.rows(_INDEXES):
-            self._indexes.append(index["made_by"])
+            self._made_last.append(index["made_by"])
             await self._connection.execute(f"DROP INDEX {index['name']}")
+        for each in await self.session.rows(_REFERENCES):
+            table, named = f"ALTER TABLE {each['name']}", f"CONSTRAINT {each['reference']}"
+            self._made_last.append(f"{table} ADD {named} {each['made_by']}")
+            await self._connection.execute(f"{table} DROP {named}")
 
     async def write(self, table: Table, rows: Sequence[Row]) -> None:
         """Add rows."""
@@ -172,8 +183,8 @@ class PostgresSide:
         )
 
     async def end_writing(self) -> None:
-        """Make what speeds up questions, and let new numbers follow those that are there."""
-        for made_by in self._indexes:
+        """Make indexes and references, and let new numbers follow those that are there."""
+        for made_by in self._made_last:
             await self._connection.execute(made_by)
         for table, column in self._numbered:
             sql = (

@@ -395,3 +395,27 @@ async def test_who_sold_on_after_a_move_that_was_cut_off_begins_anew(
     store = await open_store(to)
     assert await store.order_by_trx_id("toko", "meanwhile") == placed
     await store.close()
+
+
+async def test_what_was_made_last_is_made_as_it_was(
+    tmp_path: Path, postgres: PostgresServer, database: str, target: str
+) -> None:
+    async def form(url: str) -> list[Any]:
+        connection = await asyncpg.connect(url)
+        indexes = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+        others = (
+            "SELECT conrelid::regclass, conname, convalidated, pg_get_constraintdef(oid)"
+            " FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2"
+        )
+        triggers = (
+            "SELECT tgrelid::regclass, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal"
+        )
+        found = [
+            await connection.fetch(sql) for sql in (indexes, others, f"{triggers} ORDER BY 1, 2")
+        ]
+        await connection.close()
+        return found
+
+    await fill(tmp_path / "gateway.db")
+    await moved(tmp_path / "gateway.db", target)
+    assert await form(target) == await form(postgres.url(database))
