@@ -11,6 +11,10 @@ Clock = Callable[[], int]
 """Gives Unix time in milliseconds."""
 
 
+MEASURED = 8  # answers that are kept; clocks drift by some 0.1 ms a second at most
+MEASURED_AGAIN_MS = 50  # beyond that, and what the answer took, a clock was set
+
+
 _RUNNING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first one is Linux's
 
 
@@ -49,6 +53,23 @@ class SteadyClock:
         """Tell the time, Unix milliseconds."""
         return self._began_at + self._running()
 
+    def before(self, at: int) -> Callable[[], bool]:
+        """Return what tells whether a time of now's reckoning is still to come.
+
+        It counts what this machine runs, asleep, awake or stopped, and does not move when the
+        clock is set.
+        """
+        running, end = self._running, at - self._began_at
+        return lambda: running() < end
+
+    def follow(self, wall: Clock) -> None:
+        """Take the time from another clock than this machine's, from the next `look` on."""
+        self._wall = wall
+
+    def running(self) -> int:
+        """Tell the milliseconds that never jump."""
+        return self._running()
+
     def turn(self, by: int) -> None:
         """Set this clock ahead by so many milliseconds."""
         self._began_at += by
@@ -58,3 +79,31 @@ class SteadyClock:
         set_by = self._wall() - self()
         self.turn(set_by)
         return set_by
+
+
+class MeasuredClock:
+    """The clock of another machine: what this one runs, and how far that one is ahead of it.
+
+    Asked over the network, so no answer is exact: it was right at some moment between the question
+    and its end, and the quickest of the last answers is believed. One that can not be true beside
+    it says that the clock was set.
+
+    Args:
+        running: milliseconds that never jump.
+    """
+
+    def __init__(self, running: Callable[[], int]) -> None:
+        self._running = running
+        self._answers: list[tuple[int, int]] = []  # how long it took, and the offset; newest last
+
+    def __call__(self) -> int:
+        """Tell the time, Unix milliseconds."""
+        return self._running() + min(self._answers)[1]
+
+    def heard(self, asked_at: int, told: int) -> None:
+        """Take an answer that came just now to a question of `asked_at`, in running ms."""
+        took = self._running() - asked_at
+        offset = told - asked_at - took // 2
+        if self._answers and abs(offset - min(self._answers)[1]) > took + MEASURED_AGAIN_MS:
+            self._answers.clear()
+        self._answers = [*self._answers[-MEASURED + 1 :], (took, offset)]

@@ -20,6 +20,7 @@ ADMIN_CONNECTIONS = 256  # some browsers, and what looks after us
 # accepts before it looks (the backlog), the journal with its threads, the log.
 _OTHER_FILES = ADMIN_CONNECTIONS + BACKLOG + 128
 _LEASE_MARGIN_S = 30.0  # a send is not taken for dead while its own process may still journal it
+_CLAIM_MARGIN_S = 5.0  # for the journal, before an attempt and after it
 
 # A listener is reached by these, whichever of them it was told to listen on.
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104  compared, not bound
@@ -58,12 +59,14 @@ def changed_keys(before: Settings, after: Settings) -> set[str]:
 
 def rules_of(settings: Settings) -> Rules:
     """Return the times that decide about orders."""
-    upstream = settings.upstream
+    upstream, storage = settings.upstream, settings.storage
+    alone_s = upstream.unreachable_s + upstream.timeout_s + _LEASE_MARGIN_S
     return Rules(
         schedule_s=settings.recheck.schedule_s,
         settle_s=settings.recheck.settle_s,
         expire_s=settings.recheck.expire_s,
-        lease_s=upstream.unreachable_s + upstream.timeout_s + _LEASE_MARGIN_S,
+        lease_s=storage.lease_s if storage.is_shared else alone_s,
+        call_s=upstream.timeout_s,
     )
 
 
@@ -71,6 +74,11 @@ def furthest_s(settings: Settings) -> float:
     """Return a time, seconds, beyond which nothing can be planned."""
     waits = (*settings.recheck.schedule_s, *settings.delivery.schedule_s, *WATCH_S)
     return _WEEK_S + max(waits) + settings.upstream.timeout_s
+
+
+def claim_s(settings: Settings) -> float:
+    """Return for how long one attempt has an order's deliveries: more than two may take."""
+    return 2 * settings.delivery.timeout_s + _CLAIM_MARGIN_S
 
 
 def bounds_of(settings: Settings) -> Bounds:

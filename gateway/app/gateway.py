@@ -9,6 +9,7 @@ from gateway.app.bounds import (
     LIVE,
     bounds_of,
     changed_keys,
+    claim_s,
     furthest_s,
     limits_of,
     own_addresses,
@@ -24,9 +25,11 @@ from gateway.flow.account import Account
 from gateway.flow.catalog import Catalog
 from gateway.flow.desk import Desk
 from gateway.flow.directory import Directory
+from gateway.flow.elsewhere import Elsewhere
 from gateway.flow.housekeeping import Housekeeper
 from gateway.flow.inbox import Inbox
 from gateway.flow.intake import Intake
+from gateway.flow.membership import Membership
 from gateway.flow.orders import Orders
 from gateway.flow.price import PriceGuard
 from gateway.flow.recheck import Recheck
@@ -110,8 +113,15 @@ class Gateway:
         self.submission = Submission(
             store, self._upstream, self.settlement, self.directory, vault, manner=manner
         )
+        self.elsewhere = Elsewhere(store)
         self.recheck = Recheck(
-            store, self._upstream, self.settlement, self.submission, self.directory, clock=clock
+            store,
+            self._upstream,
+            self.settlement,
+            self.submission,
+            self.directory,
+            clock=clock,
+            elsewhere=self.elsewhere,
         )
         self.relay = Relay(
             store,
@@ -120,9 +130,18 @@ class Gateway:
             schedule_s=settings.delivery.schedule_s,
             per_host=settings.delivery.per_host,
             sign=self.directory.sign,
+            claim_s=claim_s(settings),
         )
         self.settlement.listen(recheck=self.recheck.bell.ring, relay=self.relay.wake)
         self._build_catalog(settings, clock)
+        self.membership = Membership(
+            store,
+            self.settlement,
+            self.directory,
+            clock,
+            lease_s=settings.storage.lease_s,
+            wake=self._wake,
+        )
         self.intake = Intake(
             store,
             self.settlement,
@@ -131,6 +150,8 @@ class Gateway:
             clock,
             bounds=bounds_of(settings),
             price_guard=self.price_guard,
+            membership=self.membership,
+            elsewhere=self.elsewhere,
         )
         self._build_around(settings, journal, clock)
 
@@ -220,6 +241,7 @@ class Gateway:
         """
         await self.directory.load()
         await self.timekeeper.begin()
+        await self.membership.begin()
         interrupted = await self.store.interrupt_sends(self._clock())
         self.settlement.open_orders = await self.store.count_open()
         if self.control is not None:
@@ -229,6 +251,7 @@ class Gateway:
         await self.public.start()
         for worker in (
             self.timekeeper,
+            self.membership,
             self.recheck,
             self.relay,
             self.inbox,
@@ -310,6 +333,7 @@ class Gateway:
         log.info("gateway.draining")
         self.public.stop_accepting()
         await self._finish_work()
+        await self.membership.leave()
         await self._close()
         log.info("gateway.stopped")
 

@@ -127,6 +127,7 @@ class Steps:
         evidence = Evidence(
             source=Source.REPLY,
             verdict=Status.PENDING,
+            send=1,
             note="RefId : ML_1680405885_0001",
             saldo=987_654_321,
             said_dest="123456789|1002",

@@ -13,7 +13,7 @@ client and the resellers' client share it.
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple, Self
@@ -46,6 +46,19 @@ class ConnectionDropped(aiohttp.ClientError):
 
 class NotHttp(aiohttp.ClientError):
     """Something came, and it is no HTTP."""
+
+
+class TooLate(aiohttp.ClientError):
+    """The request may not leave any more, and not one byte of it did."""
+
+
+MayLeave = Callable[[], bool]
+"""Whether a request may leave at this very instant."""
+
+
+def at_any_time() -> bool:
+    """Let a request leave whenever it is ready."""
+    return True
 
 
 class Place:
@@ -123,6 +136,8 @@ class Exchange:
         place: where to.
         connect_s: how long making a connection may take, the look-up of the name included.
         total_s: how long everything may take.
+        may_leave: asked in the step that writes: a process may be stopped anywhere before it, for
+            ten minutes, and what it wanted to do may be another's by then.
     """
 
     __slots__ = (
@@ -130,6 +145,7 @@ class Exchange:
         "_connection",
         "_connector",
         "_is_late",
+        "_may_leave",
         "_place",
         "_timeout",
         "_timer",
@@ -143,11 +159,13 @@ class Exchange:
         *,
         connect_s: float,
         total_s: float,
+        may_leave: MayLeave = at_any_time,
     ) -> None:
         self._connector = connector
         self._place = place
         self._timeout = _connect_within(connect_s)
         self._total_s = total_s
+        self._may_leave = may_leave
         self._is_late = False
         self._body: StreamReader | None = None
 
@@ -219,6 +237,7 @@ class Exchange:
         Raises:
             ConnectionDropped: the connection ended before an answer.
             NotHttp: what came is no answer.
+            TooLate: it may not leave any more; nothing was sent.
         """
         protocol = self._connection.protocol
         if protocol is None or protocol.transport is None:
@@ -226,6 +245,8 @@ class Exchange:
         protocol.set_response_params(
             read_until_eof=True, auto_decompress=False, read_bufsize=limit
         )
+        if not self._may_leave():
+            raise TooLate
         protocol.transport.write(request)
         try:
             message, body = await _answer(protocol)

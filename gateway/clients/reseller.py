@@ -24,8 +24,11 @@ from gateway.clients.exchange import (
     ConnectionDropped,
     Exchange,
     Head,
+    MayLeave,
     NotHttp,
     Place,
+    TooLate,
+    at_any_time,
 )
 from gateway.clients.guard import NameLookup, guarded_connector
 
@@ -62,6 +65,7 @@ class Attempt:
         reply: The beginning of the reply's body, at most `MAX_REPLY_SHOWN` characters, everything
             unprintable escaped as in a Python string; empty when there was none.
         elapsed_ms: From the call to its end, in milliseconds.
+        made: Whether it was an attempt at all; not where it may not leave any more.
     """
 
     status: int | None
@@ -69,6 +73,7 @@ class Attempt:
     reason: str
     reply: str
     elapsed_ms: int
+    made: bool = True
 
 
 class ResellerClient:
@@ -103,6 +108,8 @@ class ResellerClient:
         url: str,
         headers: Mapping[str, str] = _NO_HEADERS,
         body: bytes | None = None,
+        *,
+        may_leave: MayLeave = at_any_time,
     ) -> Attempt:
         """Send one request, and hear what the other side says.
 
@@ -113,6 +120,7 @@ class ResellerClient:
             url: Sent byte for byte, without its fragment: whoever made it has encoded it.
             headers: What goes out besides our own; none of the same name.
             body: Of a `POST`.
+            may_leave: Asked in the very step that writes the first byte.
 
         Returns:
             What came of it. An answer whose body stops midway is an answer all the same.
@@ -126,25 +134,31 @@ class ResellerClient:
         started = time.monotonic()
         status: int | None = None
         reply = bytearray()
-        reason = ""
+        reason, made = "", True
         try:
             place, target = self._way(url)
             request = place.ask(method, target, headers, body)
             timeout_s = self._timeout_s
             async with Exchange(
-                self._connector, place, connect_s=timeout_s, total_s=timeout_s
+                self._connector,
+                place,
+                connect_s=timeout_s,
+                total_s=timeout_s,
+                may_leave=may_leave,
             ) as exchange:
                 head = await exchange.send(request, limit=MAX_REPLY_BYTES)
                 status = head.status
                 await _read_beginning(head, reply)
         except Exception as error:  # noqa: BLE001 - what hostile bytes make a parser raise is open
             reason = _why(error, self._timeout_s)
+            made = not isinstance(error, TooLate)
         return Attempt(
             status=status,
             accepted=status is not None and _is_success(status),
             reason=reason if status is None else _said(status),
             reply=_shown(reply, headers.get("x-signature")),
             elapsed_ms=round((time.monotonic() - started) * 1000),
+            made=made,
         )
 
     def _way(self, url: str) -> tuple[Place, str]:

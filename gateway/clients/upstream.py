@@ -10,7 +10,16 @@ import aiohttp
 from yarl import URL
 
 from gateway import __version__
-from gateway.clients.exchange import ConnectionDropped, Exchange, Head, NotHttp, Place
+from gateway.clients.exchange import (
+    ConnectionDropped,
+    Exchange,
+    Head,
+    MayLeave,
+    NotHttp,
+    Place,
+    TooLate,
+    at_any_time,
+)
 from gateway.protocol.upstream import MAX_BODY_BYTES, Call, Reply, masked
 
 # Shorter than any server's own patience (the document's server says `Keep-Alive: timeout=72`), so
@@ -28,7 +37,10 @@ class CallError(Exception):
 
 
 class Unsent(CallError):  # noqa: N818  the name says what is known
-    """The request provably never left: name look-up, connect or TLS failed (contract T3)."""
+    """The request provably never left (contract T3).
+
+    Name look-up, connect or TLS failed, or it may not leave any more.
+    """
 
 
 class NoAnswer(CallError):  # noqa: N818  the name says what is known
@@ -68,12 +80,19 @@ class UpstreamClient:
         """
         return await self.send(Call("GET", path, authorization), secrets=secrets)
 
-    async def send(self, call: Call, *, secrets: tuple[str, ...] = ()) -> Reply:
+    async def send(
+        self,
+        call: Call,
+        *,
+        secrets: tuple[str, ...] = (),
+        may_leave: MayLeave = at_any_time,
+    ) -> Reply:
         """Send one request, once.
 
         Args:
             call: what is asked.
             secrets: what the answer is told without, should it repeat the request.
+            may_leave: asked in the very step that writes the first byte.
 
         Raises:
             Unsent: nothing left this machine.
@@ -85,12 +104,18 @@ class UpstreamClient:
         request = self._place.ask(call.method, self._prefix + call.path, headers, call.body)
         try:
             async with Exchange(
-                self._connector, self._place, connect_s=self._connect_s, total_s=self._timeout_s
+                self._connector,
+                self._place,
+                connect_s=self._connect_s,
+                total_s=self._timeout_s,
+                may_leave=may_leave,
             ) as exchange:
                 head = await exchange.send(request, limit=MAX_BODY_BYTES)
                 return await _read(head, secrets, call.limit_bytes)
         except aiohttp.ConnectionTimeoutError:
             raise Unsent("no connection in time") from None
+        except TooLate:
+            raise Unsent("its time was over before it left") from None
         except aiohttp.ClientConnectorError as error:
             raise Unsent(_reason(error)) from None
         except TimeoutError:

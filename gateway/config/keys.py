@@ -144,6 +144,18 @@ class Storage(_Section):
         "5 seconds orders get 503.",
     )
 
+    lease_s: Duration = Field(
+        default=150.0,
+        description="Seconds for which a gateway on PostgreSQL holds what it has begun, from its "
+        "last sign of life; after that another takes it over. More than twice upstream.timeout_s, "
+        "for a request must be over when its order is taken over. SQLite has one gateway alone.",
+    )
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other gateways may work on the same journal."""
+        return not self.url.startswith("sqlite:///")
+
 
 class Secrets(_Section):
     """What opens the seals."""

@@ -284,6 +284,15 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
             "server.public_url",
             "wanted the upstream's address, got server.public_url: orders would go in a circle",
         )
+    if settings.storage.is_shared and settings.storage.lease_s <= 2 * upstream.timeout_s:
+        yield (
+            "storage.lease_s",
+            "upstream.timeout_s",
+            (
+                f"wanted more than twice upstream.timeout_s ({upstream.timeout_s:g} s), got "
+                f"{settings.storage.lease_s:g}: an order would be taken over while it is sent"
+            ),
+        )
     for name, listen in (("server.listen", server.listen), ("admin.listen", admin.listen)):
         if upstream.base_url == f"http://{listen}":
             yield (

@@ -60,6 +60,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         callback_names: the parameters of a callback in their order, joined by commas.
         invoice: the upstream's JSON object of the order as it wrote it, or None.
         asked_at: when a look-up began; what was asked too early proves little.
+        send: of a reply: to which of the order's sends, as `Order.begun` counts them.
         reason: for NO_ANSWER and UNSENT: what happened, one short line for the operator.
     """
 
@@ -75,4 +76,5 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     callback_names: str = ""
     invoice: str | None = None
     asked_at: int = 0
+    send: int = 0
     reason: str = ""

@@ -71,6 +71,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             where only lines of text were heard. Where it differs from the rest, the rest is true.
         product_price: Rupiah, once known.
         sends: sends that may have reached the upstream, the one under way included.
+        begun: sends that were ever begun, also those that never left: the number of the last one.
         sending: a send is under way, or was when the process that did it died.
         first_sent_at: when the first of them began.
         send_ended_at: when the last one ended.
@@ -115,6 +116,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     final_at: int | None = None
     dialect: Dialect = Dialect.TEXT
     unnamed: bool = False
+    begun: int = 0
 
     @property
     def upstream_trx_id(self) -> str:
@@ -145,6 +147,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         expire_s: no send later than this after the first.
         lease_s: after this a send that is still marked as under way belongs to a process that
             died.
+        call_s: a call to the upstream is over after this, so the first byte of a send leaves by so
+            long before its date, or never: whoever takes it for dead then, takes over nothing
+            that is still under way.
         clock_since: since when our clock has run without being set, Unix milliseconds; time that
             passed before measures nothing.
         may_send: a look-up may begin a send; not in a process that is going down, or that does a
@@ -155,6 +160,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     settle_s: float
     expire_s: float
     lease_s: float
+    call_s: float = 0
     clock_since: int = 0
     may_send: bool = True
 
@@ -190,6 +196,7 @@ def begin_send(order: Order, now: int, rules: Rules) -> Order:
         order,
         sending=True,
         sends=order.sends + 1,
+        begun=order.begun + 1,
         first_sent_at=order.first_sent_at if order.first_sent_at is not None else now,
         lookups=0,
         misses=0,

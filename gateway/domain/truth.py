@@ -13,9 +13,11 @@ what to do, and nothing else in the gateway compares states:
 Every final status and every correction of one is told to the reseller.
 
 Around the table stand the rules about sending (T2 to T6). At most one send is under way
-(`sending`), and `sends` counts those that may have reached the upstream. After an uncertain send
-only look-ups decide: `INVOICE_NOT_FOUND`, asked when the dust had settled, allows the next send;
-when no further send is allowed, three such answers in a row end the order.
+(`sending`), and `sends` counts those that may have reached the upstream. Each has a number that
+only grows (`begun`), and the reply to another than the one under way ends nothing: it is a word
+like that of a callback. After an uncertain send only look-ups decide: `INVOICE_NOT_FOUND`, asked
+when the dust had settled, allows the next send; when no further send is allowed, three such
+answers in a row end the order.
 
 An operator who knows better may `overrule` what is open. Nobody overrules what is final.
 """
@@ -139,8 +141,9 @@ def apply(order: Order, evidence: Evidence, now: int, rules: Rules) -> Change:
         now: Unix milliseconds.
         rules: the times that decide.
     """
-    before, only_send = order, order.sends == 1
-    ends_send = order.sending and evidence.source is Source.REPLY
+    before, only_send = order, order.sends == 1 and order.begun == 1
+    # Who was stopped for long may bring the reply to a send after which another was begun.
+    ends_send = order.sending and evidence.source is Source.REPLY and evidence.send == order.begun
     if ends_send:
         order = replace(order, sending=False, send_ended_at=now, lookups=0, misses=0)
     elif evidence.source is Source.LOOKUP:

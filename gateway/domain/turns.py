@@ -15,7 +15,7 @@ class Turn(NamedTuple):
 
     Attributes:
         order_id: of which order.
-        send: which of its sends, 1 is the first.
+        send: which of its sends, as `Order.begun` counts them.
     """
 
     order_id: int

@@ -11,6 +11,7 @@ from gateway.protocol.deliveries import signature
 from gateway.store import KeyRow, ResellerRow, Store
 from gateway.vault import Vault
 
+RESELLER = "reseller"  # what all gateways on a journal are told when one was changed
 _KEY_CHARACTERS = 16  # a shorter key is warned of when it is given; most ids are shorter
 
 

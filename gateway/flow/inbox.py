@@ -24,7 +24,7 @@ from gateway.protocol.callback import UNKNOWN_WORD, Callback, parse_callback, pa
 from gateway.protocol.webhook import SignedBody, parse_webhook
 from gateway.protocol.words import plain
 from gateway.redaction import redact
-from gateway.store import Form, Store, WaitingCallback
+from gateway.store import Form, Kind, Store, WaitingCallback
 
 log = get_logger(__name__)
 
@@ -38,6 +38,7 @@ _TRY_AGAIN_MS = 60_000
 _TRY_AGAIN_AT_MOST_MS = 900_000
 _GIVE_UP_MS = 7 * 24 * 3_600_000  # a callback without an order after a week is nobody's
 _BATCH = 100
+_CLAIM_S = 30.0  # a batch is done by then; else another gateway hears what is left as well
 _SHOWN_CHARACTERS = 200  # of a note, or of what was not understood, in a timeline
 
 
@@ -215,8 +216,13 @@ class Inbox:
 
     async def step(self) -> bool:
         """Try what is due once more; True when there may be more."""
-        waiting = await self._store.waiting_callbacks(self._clock(), _BATCH)
+        nodes, now = self._store.nodes, self._clock()
+        waiting = await self._store.waiting_callbacks(now, _BATCH)
+        ids = [kept.id for kept in waiting]
+        claimed = await nodes.claim(Kind.CALLBACK, ids, now, _CLAIM_S)
         for kept in waiting:
+            if kept.id not in claimed:
+                continue
             try:
                 await self._try_again(kept)
             except JournalUnavailable:
@@ -224,6 +230,7 @@ class Inbox:
             except Exception:  # one that can not be taken stops no other
                 log.exception("callback.stuck", upstream_trx_id=kept.upstream_trx_id)
                 await self._store.put_off_callback(kept.id, self._clock() + _TRY_AGAIN_AT_MOST_MS)
+        await nodes.release(Kind.CALLBACK, list(claimed))
         return len(waiting) == _BATCH
 
     async def _try_again(self, kept: WaitingCallback) -> None:

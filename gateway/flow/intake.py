@@ -17,6 +17,8 @@ from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, JournalUnavailable, Refused
 from gateway.domain.order import Dialect, Order, Status, begin_send, wait_for_turn
 from gateway.domain.reseller import Reseller
+from gateway.flow.elsewhere import Elsewhere
+from gateway.flow.membership import Membership
 from gateway.flow.price import PriceGuard, lowest
 from gateway.flow.recheck import Recheck
 from gateway.flow.settlement import Settlement
@@ -88,6 +90,8 @@ class Flight:
         dest: as asked.
         order: as journaled, once it is.
         is_new: whether this flight journaled it.
+        is_twin: another gateway journaled it at the same time.
+        came_at: when the first request for it came, Unix milliseconds.
         told: what who waits is to hear, once it is known.
         error: why it came to nothing, where it did.
         answered: somebody who waited was answered before its end: who asks from then on asks for
@@ -100,20 +104,24 @@ class Flight:
         "_waiting",
         "abandoned",
         "answered",
+        "came_at",
         "dest",
         "error",
         "has_ended",
         "is_new",
+        "is_twin",
         "order",
         "product_code",
         "told",
     )
 
-    def __init__(self, product_code: str, dest: str) -> None:
+    def __init__(self, product_code: str, dest: str, came_at: int) -> None:
+        self.came_at = came_at
         self.product_code = product_code
         self.dest = dest
         self.order: Order | None = None
         self.is_new = False
+        self.is_twin = False
         self.told: Told | None = None
         self.error: Exception | None = None
         self.answered = False
@@ -169,8 +177,13 @@ class Intake:
         *,
         bounds: Bounds,
         price_guard: PriceGuard,
+        membership: Membership,
+        elsewhere: Elsewhere,
     ) -> None:
         self._store = store
+        self._membership = membership
+        self._elsewhere = elsewhere
+        membership.clear_at = self._clear_at
         self._settlement = settlement
         self._submission = submission
         self._recheck = recheck
@@ -216,7 +229,7 @@ class Intake:
             told = Told(await self._current(flight.order))
         else:
             told = await self._wait(flight, deadline, can_ask_again=not wish.unnamed)
-            if flight.is_new:
+            if flight.is_new or flight.is_twin:
                 return told
         if not told.order.is_same_purchase(product_code, dest) or not repeat_asks:
             raise Refused(Code.DUPLICATE_TRX_ID)
@@ -255,7 +268,7 @@ class Intake:
 
     def _pace_of(self, code: str) -> AsyncLimiter | None:
         """Return a reseller's pace of new orders, by the bounds of now; None where any goes."""
-        rate = self.bounds.orders_per_s
+        rate = self.bounds.orders_per_s / self._membership.count  # each has its share
         if not rate:
             return None
         burst = max(1.0, rate)
@@ -265,7 +278,8 @@ class Intake:
         return pace
 
     def _begin(self, key: tuple[str, str], reseller: Reseller, wish: Wish) -> Flight:
-        flight = self._flights[key] = Flight(wish.product_code or NOTHING, wish.dest or NOTHING)
+        product_code, dest = wish.product_code or NOTHING, wish.dest or NOTHING
+        flight = self._flights[key] = Flight(product_code, dest, self._clock())
         self._arriving += 1
         self._arriving_of[reseller.code] += 1
         self._tasks.start(self._fly(flight, key, reseller, wish))
@@ -291,6 +305,8 @@ class Intake:
             limit = lowest(wish.max_price, reseller.max_price)
             if limit is not None and wish.fault is None:
                 wish = await self._priced(wish, reseller, limit)
+            if not self._membership.takes_orders():
+                raise JournalUnavailable("this gateway is not heard by the others")
             order, flight.is_new = await self._store.place(self._record(reseller, wish))
         finally:
             self._arrived(reseller.code)
@@ -299,6 +315,10 @@ class Intake:
         pace = self._pace_of(reseller.code)
         if flight.is_new and pace is not None and pace.has_capacity():
             await pace.acquire()  # it has capacity, so this does not wait
+        if not flight.is_new and self._is_twin(flight, order):
+            flight.is_twin = True
+            flight.tell(await self._as_told_there(order))
+            return
         if not flight.is_new or not order.is_open:
             self._settlement.ring(order)
             flight.tell(Told(order))
@@ -310,6 +330,30 @@ class Intake:
         await self._submission.submit(order, flight.tell)
         if flight.told is None:  # its turn did not come soon
             flight.tell(Told(await self._current(order)))
+
+    def _is_twin(self, flight: Flight, order: Order) -> bool:
+        """Whether another gateway was asked for this very order at the same time (T11).
+
+        It came there after it had come here, or its first answer has not been given yet.
+        """
+        if not self._store.nodes.is_shared:
+            return False
+        if not order.is_same_purchase(flight.product_code, flight.dest):
+            return False
+        is_waited_for = self._clock() - order.placed_at < self.bounds.reply_timeout_s * MS_PER_S
+        is_first = order.sending and order.begun == 1
+        return order.placed_at >= flight.came_at or (is_first and is_waited_for)
+
+    async def _as_told_there(self, order: Order) -> Told:
+        """Return what the gateway tells that sends an order, when it has journaled it."""
+        until = self._loop.time() + self.bounds.reply_timeout_s
+        order = await self._elsewhere.sent(order, until)
+        return Told(order, saldo=await self._store.told_saldo(order.id))
+
+    def _clear_at(self) -> int:
+        """Return since when everything that came in is in the journal, Unix milliseconds."""
+        coming = (f.came_at for f in self._flights.values() if f.order is None)
+        return min(coming, default=self._clock())
 
     async def _priced(self, wish: Wish, reseller: Reseller, limit: int) -> Wish:
         """Return a wish, with its fault where it is new and costs more than `limit`, Rupiah.
@@ -382,6 +426,11 @@ class Intake:
             return (await self._wait(flight, deadline)).order
         if flight is not None:
             await self._journaled(flight, deadline)
+        came_at = self._clock()
+        found = await self._store.order_by_trx_id(reseller.code, trx_id)
+        if found is not None or not self._store.nodes.is_shared:
+            return found
+        await self._membership.nothing_comes(came_at, deadline)
         return await self._store.order_by_trx_id(reseller.code, trx_id)
 
     async def _wait(self, flight: Flight, deadline: float, *, can_ask_again: bool = True) -> Told:

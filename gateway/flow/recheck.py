@@ -27,11 +27,12 @@ from gateway.domain.order import (
 from gateway.domain.schedule import answers
 from gateway.domain.turns import Turn, Turns
 from gateway.flow.directory import Directory
+from gateway.flow.elsewhere import Elsewhere
 from gateway.flow.settlement import Settlement
 from gateway.flow.submission import Submission
 from gateway.flow.worker import AFTER_TROUBLE_S, Bell, Tasks, run_forever
 from gateway.protocol.upstream import lookup_path, read_lookup_reply
-from gateway.store import Record, Store
+from gateway.store import Kind, Record, Store
 
 # By the worker, at the same time and in a second: look-ups must leave the upstream room for
 # orders, above all after a night in which everything came to be open.
@@ -46,6 +47,9 @@ MAX_REMEMBERED = 10_000
 # What was just called back and needs a look-up; beyond it the journal's date finds it later.
 MAX_NEWS = 10_000
 _EVERY_S = 0.5
+# So long a node has an order to itself that it looks up, among those that share the journal; one
+# that takes longer may be asked about twice, which buys nothing.
+_CLAIM_S = 10.0
 _INTERRUPTED = "the process that sent it ended before an answer"
 
 
@@ -70,6 +74,7 @@ class Recheck:
         directory: Directory,
         *,
         clock: Clock,
+        elsewhere: Elsewhere,
     ) -> None:
         self.bell = Bell()
         self._tasks = Tasks()
@@ -79,6 +84,8 @@ class Recheck:
         self._submission = submission
         self._directory = directory
         self._clock = clock
+        self._elsewhere = elsewhere
+        self._is_shared = store.nodes.is_shared
         self._asking: dict[int, asyncio.Task[Found]] = {}
         self._asked_at: dict[int, int] = {}  # by order, what the journal has been told just now
         self._panels: Counter[str] = Counter()  # look-ups that a reseller's panels have begun
@@ -103,7 +110,7 @@ class Recheck:
             if self._was_just_asked(order) or not self._may_ask(order.reseller):
                 # What the caller read may be older than that look-up's end.
                 return await self._store.order_by_trx_id(order.reseller, order.trx_id) or order
-            asking = self._begin(order)
+            asking = self._begin(order, alone=self._is_shared)
             self._panels[order.reseller] += 1
             asking.add_done_callback(lambda _: self._has_asked(order.reseller))
         return (await asyncio.shield(asking)).order
@@ -124,18 +131,28 @@ class Recheck:
         """
         if self._was_just_asked(order):
             await asyncio.sleep(LOOK_UP_GAP_MS / MS_PER_S)
-        if order.sending and not self._settlement.rules.may_send:
-            order = await self._interrupt(order)  # in a command's process nobody is sending it
+        if order.sending and self._is_nobodys(order):
+            order = await self._interrupt(order)
         return await asyncio.shield(self._asking.get(order.id) or self._begin(order))
 
-    def _begin(self, order: Order) -> "asyncio.Task[Found]":
-        asking = self._tasks.start(self._ask(order))
+    def _is_nobodys(self, order: Order) -> bool:
+        """Whether nobody makes a send that is under way, as a single command sees it.
+
+        A command that has the journal alone knows that; where gateways share it one may be at it.
+        """
+        if self._settlement.rules.may_send:
+            return False
+        return not self._is_shared or self._settlement.is_stale(order)
+
+    def _begin(self, order: Order, *, alone: bool = False) -> "asyncio.Task[Found]":
+        asking = self._tasks.start(self._ask_alone(order) if alone else self._ask(order))
         self._asking[order.id] = asking
         asking.add_done_callback(lambda _: self._asking.pop(order.id, None))
         return asking
 
     def _was_just_asked(self, order: Order) -> bool:
-        at = self._asked_at.get(order.id, order.looked_up_at)
+        known = (self._asked_at.get(order.id), order.looked_up_at)  # of others the journal knows
+        at = max((at for at in known if at is not None), default=None)
         return at is not None and 0 <= self._clock() - at < LOOK_UP_GAP_MS
 
     def _note_asked(self, order_id: int) -> None:
@@ -149,6 +166,16 @@ class Recheck:
         ):
             del self._asked_at[next(iter(self._asked_at))]
 
+    async def _ask_alone(self, order: Order) -> Found:
+        """Ask, unless another gateway is at it: then what it hears is the answer."""
+        nodes = self._store.nodes
+        now = self._clock() - LOOK_UP_GAP_MS
+        if await nodes.claim(Kind.ASK, [order.id], now, _CLAIM_S):
+            return await self._ask(order)
+        until = asyncio.get_running_loop().time() + _CLAIM_S
+        found = await self._elsewhere.looked_up(order, until)
+        return Found(found, "another gateway has asked")
+
     async def _ask(self, order: Order) -> Found:
         evidence, said = await self._hear(order)
         self._submission.heard_of(order.id)
@@ -158,6 +185,9 @@ class Recheck:
             # The order stays due, whatever it was; the upstream is not asked about it in a rush.
             await asyncio.sleep(AFTER_TROUBLE_S)
             raise
+        finally:
+            if self._is_shared:
+                self._tasks.start(self._store.nodes.release(Kind.LOOK, [order.id]))
         self._note_asked(order.id)
         if change.send:
             self._submission.begin(change.order)
@@ -196,10 +226,18 @@ class Recheck:
         due = await self._due_news(max(1, room // 2), skip)
         skip = skip | {order.id for order in due}
         due += await self._store.due_orders(self._clock(), room - len(due), skip, watched=watched)
+        if self._is_shared and due:
+            due = await self._mine(due)
         for order in due:
             await self._pace.acquire()  # there is room for each of them, so this does not wait
             await self._look_at(order)
         return False
+
+    async def _mine(self, due: list[Order]) -> list[Order]:
+        """Return those that no other gateway looks up, nor has just looked up."""
+        ids = [order.id for order in due]
+        claimed = await self._store.nodes.claim(Kind.LOOK, ids, self._clock(), _CLAIM_S)
+        return [order for order in due if order.id in claimed]
 
     def take_news(self, order: Order) -> None:
         """Look an order up soon that a callback spoke of, where a look-up is due for that.
@@ -209,7 +247,7 @@ class Recheck:
         """
         is_due = order.due_at is not None and order.due_at <= self._clock()
         if is_due and len(self._news) < MAX_NEWS:
-            self._news.add(order.reseller, Turn(order.id, order.sends))
+            self._news.add(order.reseller, Turn(order.id, order.begun))
 
     async def _due_news(self, most: int, skip: Collection[int]) -> list[Order]:
         due = []
@@ -235,7 +273,12 @@ class Recheck:
             return order
         if order.id in self._submission.turns:
             return await self._let_wait(order)
-        evidence = Evidence(source=Source.REPLY, verdict=Silence.NO_ANSWER, reason=_INTERRUPTED)
+        evidence = Evidence(
+            source=Source.REPLY,
+            verdict=Silence.NO_ANSWER,
+            send=order.begun,
+            reason=_INTERRUPTED,
+        )
         return (await self._settlement.settle(order.id, evidence, _INTERRUPTED)).order
 
     async def _let_wait(self, order: Order) -> Order:

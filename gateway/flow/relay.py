@@ -12,11 +12,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway import metrics
+from gateway.clients.exchange import MayLeave, at_any_time
 from gateway.clients.reseller import Attempt
-from gateway.clock import Clock
+from gateway.clock import SteadyClock
 from gateway.domain import breaker
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.breaker import PAUSES_S, Breaker
@@ -25,7 +26,7 @@ from gateway.domain.errors import JournalUnavailable
 from gateway.flow.worker import AFTER_TROUBLE_S, Bell, Tasks, passed, run_forever
 from gateway.log import get_logger
 from gateway.protocol.shown import when
-from gateway.store import Busy, DeliveryRecord, Entry, Store
+from gateway.store import Busy, ClaimLost, DeliveryRecord, Entry, Kind, Store
 
 log = get_logger(__name__)
 
@@ -44,11 +45,32 @@ Sign = Callable[[str, bytes], str | None]
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
+class Claim(NamedTuple):
+    """An order's deliveries are ours for a while.
+
+    Attributes:
+        fence: under which the attempt's outcome is written; None where nobody else could.
+        may_leave: asked when the attempt's first byte is written.
+    """
+
+    fence: int | None
+    may_leave: MayLeave
+
+
+_ALONE = Claim(None, at_any_time)
+
+
 class Carrier(Protocol):
     """Carries one attempt to a reseller; `clients.reseller.ResellerClient` is one."""
 
     async def deliver(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        may_leave: MayLeave,
     ) -> Attempt:
         """Send one request; nothing that the URL or the other side does raises."""
         ...
@@ -64,17 +86,20 @@ class Relay:
         schedule_s: the wait before each attempt, seconds.
         per_host: attempts to one host at the same time.
         sign: makes the signature of a body under the key that a reseller has now.
+        claim_s: for how long an order's deliveries are this gateway's for one attempt, among
+            those that share the journal; more than two attempts take.
     """
 
     def __init__(  # noqa: PLR0913  it stands between the journal and whoever is told
         self,
         store: Store,
         client: Carrier,
-        clock: Clock,
+        clock: SteadyClock,
         *,
         schedule_s: Sequence[float],
         per_host: int,
         sign: Sign,
+        claim_s: float = 60,
     ) -> None:
         self.bell = Bell()
         self._tasks = Tasks()
@@ -82,6 +107,7 @@ class Relay:
         self._client = client
         self._sign = sign
         self._clock = clock
+        self._claim_s = claim_s
         self.schedule_s = schedule_s
         self.pauses_s: Sequence[float] = PAUSES_S
         self.per_host = per_host
@@ -145,12 +171,18 @@ class Relay:
     async def _attempt(self, delivery: Delivery, *, probe: bool) -> None:
         heard = False
         try:
+            claim = await self._claim(delivery)
+            if claim is None:
+                return
             passed("delivery.before")
-            attempt = await self._send(delivery)
+            attempt = await self._send(delivery, claim.may_leave)
+            if not attempt.made:
+                log.warning("delivery.too_late", delivery=delivery.id)
+                return
             passed("delivery.after")
             heard = True
             self._hear(_pair(delivery), answered=attempt.status is not None, probe=probe)
-            await self._note(delivery, attempt)
+            await self._note(delivery, attempt, claim.fence)
         except Exception:
             # The row is still due: whatever is wrong, its reseller is not called in a rush.
             await asyncio.sleep(AFTER_TROUBLE_S)
@@ -161,16 +193,35 @@ class Relay:
             self._under_way.remove(delivery)
             self.wake()
 
-    async def _send(self, delivery: Delivery) -> Attempt:
+    async def _claim(self, delivery: Delivery) -> "Claim | None":
+        """Take an order's deliveries for one attempt; None where another gateway has them.
+
+        Its first byte leaves in the first half of the claim, or never: so an older status can not
+        arrive after a newer one, which another sends when the claim is over.
+        """
+        nodes, now = self._store.nodes, self._clock()
+        if not nodes.is_shared:
+            return _ALONE
+        claimed = await nodes.claim(Kind.DELIVERY, [delivery.id], now, self._claim_s)
+        if delivery.id not in claimed:
+            return None
+        half_ms = round(self._claim_s * MS_PER_S / 2)
+        return Claim(claimed[delivery.id], self._clock.before(now + half_ms))
+
+    async def _send(self, delivery: Delivery, may_leave: MayLeave) -> Attempt:
         message = delivery.message
         if message.body is None:
-            return await self._client.deliver(message.method, message.url, NO_HEADERS, None)
+            return await self._client.deliver(
+                message.method, message.url, NO_HEADERS, None, may_leave=may_leave
+            )
         body = message.body.encode()
         headers = {"Content-Type": "application/json"}
         signed = self._sign(delivery.reseller, body)
         if signed is not None:
             headers["x-signature"] = signed
-        return await self._client.deliver(message.method, message.url, headers, body)
+        return await self._client.deliver(
+            message.method, message.url, headers, body, may_leave=may_leave
+        )
 
     def _hear(self, pair: Pair, *, answered: bool, probe: bool) -> None:
         """Take note of whether a reseller's host is alive."""
@@ -192,18 +243,23 @@ class Relay:
         if len(self._silent) > REMEMBERED:
             del self._silent[next(iter(self._silent))]
 
-    async def _note(self, delivery: Delivery, attempt: Attempt) -> None:
+    async def _note(self, delivery: Delivery, attempt: Attempt, fence: int | None) -> None:
         """Write down what came of an attempt, however long the journal is away."""
         while True:
             try:
-                written = await self._write(delivery, attempt)
+                written = await self._write(delivery, attempt, fence)
+            except ClaimLost:  # it took too long, and another has tried again meanwhile
+                log.warning("delivery.claim_lost", delivery=delivery.id, reason=attempt.reason)
+                return None
             except JournalUnavailable as error:
                 log.warning("delivery.unsettled", delivery=delivery.id, reason=str(error))
             else:
                 return self._log(written, attempt)
             await asyncio.sleep(AFTER_TROUBLE_S)
 
-    async def _write(self, delivery: Delivery, attempt: Attempt) -> DeliveryRecord:
+    async def _write(
+        self, delivery: Delivery, attempt: Attempt, fence: int | None
+    ) -> DeliveryRecord:
         now = self._clock()
         said = f"{attempt.reason} ({attempt.elapsed_ms} ms) {attempt.reply}"
         text = f"{delivery.message.status}: {said}"
@@ -223,7 +279,7 @@ class Relay:
             settles = begin if attempt.accepted else None
             return DeliveryRecord(delivery=after, entry=entry, alert=alert, settles=settles)
 
-        return await self._store.change_delivery(delivery.id, decide)
+        return await self._store.change_delivery(delivery.id, decide, claim=fence)
 
     def _log(self, written: DeliveryRecord, attempt: Attempt) -> None:
         after = written.delivery

@@ -12,7 +12,7 @@ from gateway.clock import Clock
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import NotDone
 from gateway.domain.reseller import PROFILES, parse_networks
-from gateway.flow.directory import Directory
+from gateway.flow.directory import RESELLER, Directory
 from gateway.protocol.fields import CODE, HOST, is_callback_url
 from gateway.protocol.shown import when
 from gateway.store import AccountRow, KeyRow, ResellerRow, Store
@@ -50,6 +50,15 @@ class Resellers:
         self._vault = vault
         self._directory = directory
         self._clock = clock
+        self._seen: int | None = None
+
+    async def begin(self) -> None:
+        """Begin a command: what others change from now on is not overwritten.
+
+        Raises:
+            JournalUnavailable: the journal can not be read.
+        """
+        self._seen = (await self._store.nodes.changes()).resellers
 
     async def add(self, code: str, **values: Any) -> dict[str, str]:
         """Add a reseller; returns its code and key."""
@@ -152,7 +161,9 @@ class Resellers:
                     raise NotDone(
                         f"{holders[key.hash]} has this key already: {row.code} needs another"
                     )
-        await self._store.put_resellers(rows, accounts)
+        await self._store.put_resellers(rows, accounts, seen=self._seen)
+        self._seen = None
+        self._store.nodes.tell(RESELLER, 0)
         await self._directory.load()
 
     async def show_all(self) -> list[dict[str, Any]]:

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from gateway import metrics
-from gateway.clock import Clock
+from gateway.clock import SteadyClock
 from gateway.domain.backoff import MS_PER_S, delay_ms
 from gateway.domain.delivery import Message
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Change, Evidence, Order, Rules, Silence, Source, Status
 from gateway.domain.truth import apply, overrule
 from gateway.flow.directory import Directory
+from gateway.flow.elsewhere import ORDER
 from gateway.flow.worker import AFTER_TROUBLE_S, passed
 from gateway.log import get_logger
 from gateway.protocol.deliveries import message_for
@@ -60,6 +61,11 @@ def _nobody() -> None:
     """Wake nobody: nothing is wired yet."""
 
 
+def _always() -> bool:
+    """Hold what was begun: a journal with one gateway has nobody who would take it over."""
+    return True
+
+
 class Settlement:
     """Applies evidence to orders, and counts the open ones.
 
@@ -69,13 +75,16 @@ class Settlement:
         clock: Unix milliseconds.
         rules: the times that decide.
         tell_schedule_s: the waits before a message's attempts, seconds.
+
+    Attributes:
+        holds: tells whether this gateway still holds what it began.
     """
 
     def __init__(
         self,
         store: Store,
         directory: Directory,
-        clock: Clock,
+        clock: SteadyClock,
         *,
         rules: Rules,
         tell_schedule_s: Sequence[float],
@@ -86,6 +95,7 @@ class Settlement:
         self._directory = directory
         self._clock = clock
         self.tell_schedule_s = tell_schedule_s
+        self.holds: Callable[[], bool] = _always
         self._wake_recheck: Callable[[], None] = _nobody
         self._wake_relay: Callable[[], None] = _nobody
 
@@ -188,6 +198,7 @@ class Settlement:
             alert=None if change.alert is None else Entry(now, "alert", change.alert),
             # What was seen last, whichever reply is written down first.
             saldo=None if evidence.saldo is None else self._directory.saldo_of(order.account),
+            told_saldo=evidence.saldo if evidence.source is Source.REPLY else None,
         )
 
     def message(self, order: Order, saldo: int | None = None) -> Message | None:
@@ -213,6 +224,7 @@ class Settlement:
         if before.is_open and not order.is_open:
             self.open_orders -= 1
         self.ring(order)
+        self._store.nodes.tell(ORDER, order.id)
         # What decides nothing and is no news is told by the event of the request that it answers.
         tell = log.debug if order.status is before.status else log.info
         tell(
@@ -232,13 +244,22 @@ class Settlement:
         """Whether a send's date has passed before it was made: this process was stopped."""
         return order.due_at is not None and order.due_at <= self._clock()
 
+    def in_time(self, order: Order) -> Callable[[], bool]:
+        """Return what tells, up to its first byte, whether a send may still leave.
+
+        It may not when it can be taken for dead before its call is over.
+        """
+        over_at = (order.due_at or 0) - round(self.rules.call_s * MS_PER_S)
+        is_before, holds = self._clock.before(over_at), self.holds
+        return lambda: is_before() and holds()
+
     async def may_leave(self, order: Order) -> bool:
         """Whether a send that had to wait may still leave (T6)."""
         current = await self._now(order)
         begun_at = current.first_sent_at or 0
         in_time = self._clock() < begun_at + self.rules.expire_s * MS_PER_S
         # While it waited it may have been taken for dead, or sold.
-        is_the_send = current.sending and current.sends == order.sends
+        is_the_send = current.sending and current.begun == order.begun
         return is_the_send and current.is_open and not current.named and in_time
 
     def time_left_s(self, order: Order) -> float:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.clients.upstream import NoAnswer, Unsent, UpstreamClient
 from gateway.domain.errors import JournalUnavailable
@@ -40,10 +41,17 @@ MAX_HOPEFUL = 1_000  # panels that wait so; beyond it one hears PENDING at once
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
-    """An order after its send, and the upstream's own answer where that is what is true now."""
+    """An order after its send, and the upstream's own answer where that is what is true now.
+
+    Attributes:
+        order: as it is.
+        relayed: the upstream's own answer.
+        saldo: the balance that the upstream's answer told at another gateway, Rupiah.
+    """
 
     order: Order
     relayed: Relayed | None = None
+    saldo: int | None = None
 
 
 Tell = Callable[[Told], None]
@@ -124,7 +132,7 @@ class Submission:
             tell: called with what its panel is to hear, once; not called where its turn did not
                 come soon. What the journal holds is the answer then.
         """
-        turn = Turn(order.id, order.sends)
+        turn = Turn(order.id, order.begun)
         if self.is_full:
             self.turns.add(order.reseller, turn)
             await self._hope(order.id, tell)
@@ -139,6 +147,7 @@ class Submission:
         would take it for a send whose process died, and allow the next one.
         """
         evidence, _, said = _silence(Silence.UNSENT, reason)
+        evidence = replace(evidence, send=order.begun)
         self.in_flight.add(order.id)
         try:
             return (await self._settle(order.id, evidence, said, patient=False)).order
@@ -148,7 +157,7 @@ class Submission:
 
     def begin(self, order: Order) -> None:
         """Submit an order for which nobody waits, in the background."""
-        turn = Turn(order.id, order.sends)
+        turn = Turn(order.id, order.begun)
         if self.is_full:
             self.turns.add(order.reseller, turn)
         else:
@@ -199,7 +208,7 @@ class Submission:
             may_leave = True
             if order is None or self._settlement.is_stale(order):
                 order = await self._read(turn.order_id)
-                if not order.sending or order.sends != turn.send:
+                if not order.sending or order.begun != turn.send:
                     tell(Told(order))  # taken for dead meanwhile, and that is journaled
                     return
                 may_leave = await self._settlement.may_leave(order)
@@ -208,6 +217,7 @@ class Submission:
             else:
                 evidence, relayed, said = _silence(Silence.UNSENT, "its turn came too late")
             passed("send.after")
+            evidence = replace(evidence, send=turn.send)
             is_told = isinstance(relayed, Line) and self._may_be_told_now(order, evidence)
             if is_told:
                 # Its saldo is known from now on, so that no later answer knows less than this one.
@@ -230,9 +240,12 @@ class Submission:
         """Whether the reply may be said before it is journaled.
 
         PENDING alone: the order is durable, and is PENDING there. Not where a callback or a
-        look-up spoke of the order meanwhile, for the journal may know better by now. A line alone
-        is told so: a JSON answer names the invoice, and by that the order is asked for at once.
+        look-up spoke of the order meanwhile, for the journal may know better by now; nor where
+        other gateways share it, for they may have heard of it. A line alone is told so: a JSON
+        answer names the invoice, and by that the order is asked for at once.
         """
+        if self._store.nodes.is_shared:
+            return False
         is_pending = evidence.verdict is Status.PENDING and order.status is Status.PENDING
         return is_pending and order.sends == 1 and order.id not in self._heard_of
 
@@ -253,7 +266,7 @@ class Submission:
         callback_url = f"{self._manner.public_url}/callback/{token}"
         call = order_call(order, key, callback_url)
         try:
-            reply = await self._connect_and_send(call, (key, token), self._patience_s(order))
+            reply = await self._connect_and_send(call, (key, token), order)
         except Unsent as error:
             return _silence(Silence.UNSENT, error.reason)
         except NoAnswer as error:
@@ -267,18 +280,17 @@ class Submission:
             return unreachable_s
         return max(0.0, min(unreachable_s, self._settlement.time_left_s(order)))
 
-    async def _connect_and_send(
-        self, call: Call, secrets: tuple[str, ...], patience_s: float
-    ) -> Reply:
-        """Send once; only what never left is tried again, for `patience_s` in all."""
-        give_up_at = self._loop.time() + patience_s
+    async def _connect_and_send(self, call: Call, secrets: tuple[str, ...], order: Order) -> Reply:
+        """Send once; only what never left is tried again, while patience and its time last."""
+        give_up_at = self._loop.time() + self._patience_s(order)
+        may_leave = self._settlement.in_time(order)
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                return await self._upstream.send(call, secrets=secrets)
+                return await self._upstream.send(call, secrets=secrets, may_leave=may_leave)
             except Unsent:
                 left_s = give_up_at - self._loop.time()
-                if left_s <= 0:
+                if left_s <= 0 or not may_leave():
                     raise
             await asyncio.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

@@ -6,11 +6,15 @@ nothing is done a year too early. While the gateway was down nobody could notice
 written down now and then, and a start that finds itself before the last time written moves the
 dates back. A clock that was set ahead meanwhile can not be told from a long night: what counts
 seconds for safety's sake counts from the start of this process (`Rules.clock_since`).
+
+Where several gateways share a journal the time is that of its database, for their own clocks may
+be an hour apart: it is asked every second. When that clock is set each of them notices, and one
+moves the dates.
 """
 
 from collections.abc import Callable
 
-from gateway.clock import SteadyClock
+from gateway.clock import MEASURED, MeasuredClock, SteadyClock
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import JournalUnavailable
 from gateway.flow.directory import Directory
@@ -58,6 +62,9 @@ class Timekeeper:
         self._clock = clock
         self._wake = wake
         self._noted_at = 0
+        self._is_shared = store.nodes.is_shared
+        self._measured = MeasuredClock(clock.running)
+        self._seen = 0  # how often dates had been moved when this clock was right
         self._keys_moved = False
 
     async def begin(self) -> None:
@@ -66,6 +73,11 @@ class Timekeeper:
         Raises:
             JournalUnavailable: the journal can not be read or written.
         """
+        if self._is_shared:
+            for _ in range(MEASURED // 2):
+                await self._measure()
+            self._clock.follow(self._measured)
+            self._seen = (await self._store.nodes.changes()).clock
         self._clock.look()
         now = self._clock()
         self._settlement.trust_clock_since(now)
@@ -85,6 +97,8 @@ class Timekeeper:
             JournalUnavailable: the clock was set, and dates can not be moved now: until they can,
                 time goes on as it did.
         """
+        if self._is_shared:
+            await self._measure()
         set_by = self._clock.look()
         if abs(set_by) > TOLERATED_MS:
             # The dates are moved before anything that is written in the new time: what asks the
@@ -102,6 +116,11 @@ class Timekeeper:
         await self._note()
         return False
 
+    async def _measure(self) -> None:
+        """Ask the journal what time it is."""
+        asked_at = self._clock.running()
+        self._measured.heard(asked_at, await self._store.nodes.time())
+
     async def _note(self) -> None:
         now = self._clock()
         if not 0 <= now - self._noted_at < _NOTED_EVERY_MS:
@@ -112,7 +131,9 @@ class Timekeeper:
     async def _move(self, by: int) -> None:
         direction, seconds = "ahead" if by > 0 else "back", abs(by) / MS_PER_S
         text = f"the clock was set {direction} by {seconds:.1f} s; dates moved with it"
-        moved = await self._store.move_times(by, Entry(self._clock(), "alert", text))
+        alert = Entry(self._clock(), "alert", text)
+        moved = await self._store.move_times(by, alert, self._seen)
+        self._seen = (await self._store.nodes.changes()).clock
         self._keys_moved = True
         log.warning("clock.set", seconds=by / MS_PER_S, moved=moved)
         self._wake()

@@ -10,6 +10,7 @@ moment.
 """
 
 from gateway.store.intents import Archive, Store
+from gateway.store.nodes import Beat, Changes, ClaimLost, Kind, Nodes, Outrun, Peer
 from gateway.store.records import (
     AccountRow,
     Busy,
@@ -36,7 +37,10 @@ from gateway.store.records import (
 __all__ = [
     "AccountRow",
     "Archive",
+    "Beat",
     "Busy",
+    "Changes",
+    "ClaimLost",
     "DeliveryFilter",
     "DeliveryRecord",
     "Entry",
@@ -45,9 +49,13 @@ __all__ = [
     "JournalSize",
     "JournalUnusable",
     "KeyRow",
+    "Kind",
+    "Nodes",
     "OldOrder",
     "OldPart",
     "OrderFilter",
+    "Outrun",
+    "Peer",
     "Place",
     "Record",
     "ResellerRow",

@@ -11,6 +11,7 @@ from typing import Protocol
 from gateway.domain.alert import Alert
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Order
+from gateway.store.nodes import Nodes
 from gateway.store.records import (
     AccountRow,
     Busy,
@@ -50,7 +51,13 @@ class Archive(Protocol):
 
 
 class Store(Protocol):
-    """What can be asked of a journal."""
+    """What can be asked of a journal.
+
+    Attributes:
+        nodes: who shares it, and what is claimed.
+    """
+
+    nodes: Nodes
 
     async def place(self, record: Record) -> tuple[Order, bool]:
         """Journal a new order, or find the one that has its (reseller, trx_id).
@@ -106,15 +113,20 @@ class Store(Protocol):
         """Make due now what a process that died was sending; returns how many. For start only."""
         ...
 
-    async def move_times(self, by: int, alert: Entry) -> int:
+    async def told_saldo(self, order_id: int) -> int | None:
+        """Return the balance that the reply to an order told, Rupiah, where others may ask."""
+        ...
+
+    async def move_times(self, by: int, alert: Entry, seen: int) -> int | None:
         """Move every date that is still to come, and raise an alert, after the clock was set.
 
         Args:
             by: milliseconds; what the clock was set ahead by.
             alert: what the operator must know; its time is written down, as by `note_time`.
+            seen: `Changes.clock` as it was before the clock was set.
 
         Returns:
-            How many orders and deliveries were moved.
+            How many orders and deliveries were moved; None where another node has done it.
         """
         ...
 
@@ -159,9 +171,22 @@ class Store(Protocol):
         ...
 
     async def change_delivery(
-        self, delivery_id: int, decide: Callable[[Delivery], DeliveryRecord]
+        self,
+        delivery_id: int,
+        decide: Callable[[Delivery], DeliveryRecord],
+        *,
+        claim: int | None = None,
     ) -> DeliveryRecord:
-        """Change a delivery by a function of what it is now; returns what was written."""
+        """Change a delivery by a function of what it is now; returns what was written.
+
+        Args:
+            delivery_id: which.
+            decide: makes of the delivery what is written.
+            claim: the claim under which it was handed out, which ends with this.
+
+        Raises:
+            ClaimLost: it is another node's by now; nothing was written.
+        """
         ...
 
     async def resend_delivery(self, delivery_id: int, now: int, entry: Entry) -> Delivery | None:
@@ -221,9 +246,22 @@ class Store(Protocol):
         ...
 
     async def put_resellers(
-        self, rows: Sequence[ResellerRow], accounts: Sequence[AccountRow] = ()
+        self,
+        rows: Sequence[ResellerRow],
+        accounts: Sequence[AccountRow] = (),
+        *,
+        seen: int | None = None,
     ) -> None:
-        """Write these resellers with exactly these keys, and new accounts, all or none."""
+        """Write these resellers with exactly these keys, and new accounts, all or none.
+
+        Args:
+            rows: as they stand from now on.
+            accounts: that they buy under.
+            seen: `Changes.resellers` as it was before they were read; None: whatever it was.
+
+        Raises:
+            Outrun: somebody else has changed resellers since; nothing was written.
+        """
         ...
 
     async def accounts(self) -> list[AccountRow]:

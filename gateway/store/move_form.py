@@ -19,12 +19,18 @@ Row = Sequence[Any]
 OF_POSTGRES_ALONE: Final = frozenset(
     {
         "otomax_gateway",  # the form, which SQLite keeps as `user_version`
+        # What gateways tell each other while they run, and nobody does.
+        "nodes",
+        "claims",
+        "changed",
     }
 )
 """Tables that SQLite has not; a move makes them anew."""
 
 GIVEN: Final[Mapping[str, object]] = {
     "fence": 1 << 40,  # one change, drawn by nobody (store/postgres_fence.py)
+    "node": None,  # whoever made the send that was under way is gone
+    "told_saldo": None,  # for equal requests at the very same time
 }
 """Columns that PostgreSQL alone has, and what stands in them after a move."""
 

@@ -34,6 +34,7 @@ from gateway.store import (
     WaitingCallback,
 )
 from gateway.store.archive import open_archive
+from gateway.store.nodes import Nodes
 from gateway.store.postgres_archive import forget, old_part
 from gateway.store.postgres_lists import (
     first_wanted,
@@ -41,6 +42,7 @@ from gateway.store.postgres_lists import (
     newest_deliveries,
     newest_orders,
 )
+from gateway.store.postgres_nodes import PostgresNodes
 from gateway.store.postgres_orders import SELECT_ORDER, OrderWrites
 from gateway.store.postgres_outbox import (
     SELECT_DELIVERY,
@@ -56,7 +58,6 @@ from gateway.store.postgres_seals import SealsFrom, seal_part
 from gateway.store.postgres_upkeep import (
     bring_back,
     end_alert,
-    interrupt_sends,
     move_times,
     note_time,
     raise_alert,
@@ -66,7 +67,11 @@ from gateway.store.rows import delivery_from, order_from
 # Who is waited for, then who is watched; each in the words of its own index.
 _WAITED_FOR = "(final_at IS NULL OR ask_since IS NOT NULL)"
 _WATCHED = "final_at IS NOT NULL AND ask_since IS NULL"
-_DUE = "due_at <= $1 AND id <> ALL ($2::bigint[])"
+_DUE = (
+    "due_at <= $1 AND id <> ALL ($2::bigint[])"
+    " AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.kind = 'look' AND c.id = orders.id"
+    " AND c.until > $1 AND c.node <> $5)"
+)
 _BY_DATE = "ORDER BY due_at, id LIMIT"
 _DUE_ORDERS = f"""
 SELECT * FROM (
@@ -82,10 +87,12 @@ SELECT * FROM (
 class PostgresStore:
     """`gateway.store.Store` on a PostgreSQL database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, nodes: PostgresNodes) -> None:
+        self.nodes: Nodes = nodes
+        self._nodes = nodes
         self._database = database
         self._saldi = Saldi(database)
-        self._orders = OrderWrites(database, self._saldi)
+        self._orders = OrderWrites(database, self._saldi, nodes)
         self._deliveries = DeliveryWrites(database)
 
     async def place(self, record: Record) -> tuple[Order, bool]:
@@ -127,7 +134,8 @@ class PostgresStore:
     async def due_orders(
         self, now: int, limit: int, skip: Collection[int], *, watched: int | None = None
     ) -> list[Order]:
-        values = (now, list(skip), limit, limit if watched is None else watched)
+        most = limit if watched is None else watched
+        values = (now, list(skip), limit, most, self._nodes.id)
 
         async def work(session: Session) -> list[Order]:
             return [order_from(tuple(row)[1:]) for row in await session.rows(_DUE_ORDERS, *values)]
@@ -152,11 +160,20 @@ class PostgresStore:
 
         return await self._database.repeat(work)
 
-    async def interrupt_sends(self, now: int) -> int:
-        return await self._database.transact(partial(interrupt_sends, now=now))
+    async def interrupt_sends(self, now: int) -> int:  # noqa: ARG002  by the nodes' clock
+        """Leave alone what other nodes are sending: what dead ones were, every beat takes over."""
+        return 0
 
-    async def move_times(self, by: int, alert: Entry) -> int:
-        return await self._database.transact(partial(move_times, by=by, alert=alert))
+    async def move_times(self, by: int, alert: Entry, seen: int) -> int | None:
+        return await self._database.transact(partial(move_times, by=by, alert=alert, seen=seen))
+
+    async def told_saldo(self, order_id: int) -> int | None:
+        async def work(session: Session) -> int | None:
+            sql = "SELECT told_saldo FROM orders WHERE id = $1"
+            saldo: int | None = await session.value(sql, order_id)
+            return saldo
+
+        return await self._database.repeat(work)
 
     async def note_time(self, now: int, *, furthest: int) -> None:
         async def work(session: Session) -> None:
@@ -202,13 +219,18 @@ class PostgresStore:
         return await self._database.repeat(work)
 
     async def due_deliveries(self, now: int, limit: int, busy: Busy) -> list[Delivery]:
-        work = partial(due_deliveries, now=now, limit=limit, busy=busy)
+        node = self._nodes.id
+        work = partial(due_deliveries, now=now, limit=limit, busy=busy, node=node)
         return await self._database.repeat(work)
 
     async def change_delivery(
-        self, delivery_id: int, decide: Callable[[Delivery], DeliveryRecord]
+        self,
+        delivery_id: int,
+        decide: Callable[[Delivery], DeliveryRecord],
+        *,
+        claim: int | None = None,
     ) -> DeliveryRecord:
-        return await self._deliveries.change(delivery_id, decide)
+        return await self._deliveries.change(delivery_id, decide, claim)
 
     async def resend_delivery(self, delivery_id: int, now: int, entry: Entry) -> Delivery | None:
         work = partial(resend_delivery, delivery_id=delivery_id, now=now, entry=entry)
@@ -256,11 +278,13 @@ class PostgresStore:
     async def waiting_callbacks(self, now: int, limit: int) -> list[WaitingCallback]:
         sql = (
             "SELECT id, upstream_trx_id, form, query AS text, received_at FROM waiting_callbacks"
-            " WHERE next_at <= $1 ORDER BY next_at, id LIMIT $2"
+            " WHERE next_at <= $1 AND NOT EXISTS (SELECT 1 FROM claims c"
+            " WHERE c.kind = 'callback' AND c.id = waiting_callbacks.id"
+            " AND c.until > $1 AND c.node <> $3) ORDER BY next_at, id LIMIT $2"
         )
 
         async def work(session: Session) -> list[WaitingCallback]:
-            rows = await session.rows(sql, now, limit)
+            rows = await session.rows(sql, now, limit, self._nodes.id)
             return [WaitingCallback(**{**row, "form": Form(row["form"])}) for row in rows]
 
         return await self._database.repeat(work)
@@ -279,9 +303,14 @@ class PostgresStore:
         return await self._database.repeat(resellers)
 
     async def put_resellers(
-        self, rows: Sequence[ResellerRow], accounts: Sequence[AccountRow] = ()
+        self,
+        rows: Sequence[ResellerRow],
+        accounts: Sequence[AccountRow] = (),
+        *,
+        seen: int | None = None,
     ) -> None:
-        await self._database.transact(partial(put_resellers, rows=rows, accounts=accounts))
+        work = partial(put_resellers, rows=rows, accounts=accounts, seen=seen)
+        await self._database.transact(work)
 
     async def accounts(self) -> list[AccountRow]:
         await self._saldi.write()
@@ -346,4 +375,5 @@ class PostgresStore:
 
     async def close(self) -> None:
         await self._saldi.finish()
+        await self._nodes.close()
         await self._database.close()

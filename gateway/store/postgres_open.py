@@ -12,6 +12,8 @@ from gateway.domain.errors import JournalUnavailable
 from gateway.store import JournalUnusable
 from gateway.store.postgres import PostgresStore
 from gateway.store.postgres_form import prepare
+from gateway.store.postgres_news import News
+from gateway.store.postgres_nodes import PostgresNodes
 from gateway.store.postgres_pool import (
     ANSWER_S,
     CONNECT_S,
@@ -70,7 +72,8 @@ async def open_postgres(url: str, name: str, *, connections: int) -> PostgresSto
         raise _not_opened(name, error) from None
     except asyncpg.InterfaceError as error:
         raise _not_opened(name, error) from None
-    return PostgresStore(Database(pool))
+    database = Database(pool)
+    return PostgresStore(database, PostgresNodes(database, News(database, url, _SETTINGS)))
 
 
 async def _prepare(url: str) -> None:

@@ -17,6 +17,7 @@ from gateway.domain.order import Order
 from gateway.store import Entry, Record
 from gateway.store.postgres_fence import RAISED, Fenced, FencedChange, draw
 from gateway.store.postgres_known import KnownOrders
+from gateway.store.postgres_nodes import PostgresNodes
 from gateway.store.postgres_pool import Database, Session
 from gateway.store.postgres_saldi import Saldi
 from gateway.store.rows import (
@@ -48,11 +49,13 @@ class OrderWrites:
     Args:
         database: where.
         saldi: what is told of the balances that are seen.
+        nodes: whose sends are begun here.
     """
 
-    def __init__(self, database: Database, saldi: Saldi) -> None:
+    def __init__(self, database: Database, saldi: Saldi, nodes: PostgresNodes) -> None:
         self._database = database
         self._saldi = saldi
+        self._nodes = nodes
         self._known = KnownOrders()
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -64,7 +67,8 @@ class OrderWrites:
         who changed it goes on with it.
         """
         fence = draw()
-        placed, is_new = await self._database.repeat(partial(_place, record=record, fence=fence))
+        work = partial(_place, record=record, fence=fence, node=self._nodes.id)
+        placed, is_new = await self._database.repeat(work)
         if is_new:
             self._known.keep(placed, fence)
             self._see(placed, record)
@@ -80,9 +84,10 @@ class OrderWrites:
         if turn is None:
             turn = self._turns[order_id] = asyncio.Lock()
         async with turn:
-            change = FencedChange(
-                self._database, partial(_read, order_id=order_id), decide, _write
-            )
+            write = partial(_write, node=self._nodes.id)
+            read = partial(_read, order_id=order_id)
+            change: FencedChange[Order, Record]
+            change = FencedChange(self._database, read, decide, write)
             written, fence = await change.make(self._known.take(order_id))
             self._known.keep(written.order, fence)
         self._see(written.order, written)
@@ -93,7 +98,7 @@ class OrderWrites:
             self._saldi.see(order.account, record.saldo)
 
 
-async def _place(session: Session, record: Record, fence: int) -> tuple[Order, bool]:
+async def _place(session: Session, record: Record, fence: int, node: int) -> tuple[Order, bool]:
     order = record.order
     if callable(record.message):  # it is made of the order with its number
         order = replace(order, id=await session.value(_NEXT_ID))
@@ -101,7 +106,7 @@ async def _place(session: Session, record: Record, fence: int) -> tuple[Order, b
     values = order_values(order)
     if not order.id:
         del values[_ID]
-    sql = _place_sql(with_id=bool(order.id), told=message is not None)
+    sql = _place_sql(node, with_id=bool(order.id), told=message is not None)
     told = () if message is None else message_values(message, record.tell_at)
     order_id = await session.value(sql, fence, *_columns_of(record.entries), *values, *told)
     if order_id is not None:
@@ -120,17 +125,18 @@ async def _read(session: Session, order_id: int) -> Fenced[Order]:
 
 
 async def _write(
-    session: Session, before: Fenced[Order], record: Record, fence: int
+    session: Session, before: Fenced[Order], record: Record, fence: int, *, node: int
 ) -> Record | None:
     """Write a changed order and what goes with it; None where it was changed meanwhile."""
     order = as_written(before.value, record.order)
     message = record.message(order) if callable(record.message) else record.message
     alert = record.alert
-    sql = _change_sql(once=record.once, alert=alert is not None, told=message is not None)
+    sql = _change_sql(node, once=record.once, alert=alert is not None, told=message is not None)
     row = await session.row(
         sql,
         *(order.id, before.fence, fence),
         *_columns_of(record.entries),
+        record.told_saldo,
         *changing_values(order),
         *(() if alert is None else (alert.at, alert.kind, alert.text)),
         *(() if message is None else message_values(message, record.tell_at)),
@@ -169,16 +175,16 @@ def _add_delivery(source: str, first: int) -> str:
 
 
 @cache
-def _place_sql(*, with_id: bool, told: bool) -> str:
-    """Return the statement that places an order.
+def _place_sql(node: int, *, with_id: bool, told: bool) -> str:
+    """Return the statement that places an order, whose send this node makes.
 
     Its parameters are the order's fence, its steps as three lists, its columns, the message.
     """
     columns = tuple(name for name in ORDER_COLUMNS if with_id or name != "id")
     steps = f"SELECT place, at, kind, text FROM {_unnested(2)}"
     parts = {
-        "placed": f"INSERT INTO orders (fence, {', '.join(columns)})"
-        f" VALUES ($1, {marks(5, len(columns))})"
+        "placed": f"INSERT INTO orders (fence, node, {', '.join(columns)})"
+        f" VALUES ($1, {node}, {marks(5, len(columns))})"
         " ON CONFLICT (reseller, trx_id) DO NOTHING RETURNING id, reseller",
         "steps": _add_steps("placed", steps),
     }
@@ -188,20 +194,25 @@ def _place_sql(*, with_id: bool, told: bool) -> str:
 
 
 @cache
-def _change_sql(*, once: bool, alert: bool, told: bool) -> str:
-    """Return the statement that changes an order.
+def _change_sql(node: int, *, once: bool, alert: bool, told: bool) -> str:
+    """Return the statement that changes an order; a send that it begins is this node's.
 
     Its parameters are the order's number, its fence and the next one, its steps as three lists,
-    the columns that change, the alert, the message.
+    the balance that was told, the columns that change, the alert, the message.
     """
-    sets = ", ".join(f"{name} = ${n}" for n, name in enumerate(CHANGING_ORDER_COLUMNS, 7))
+    sets = ", ".join(f"{name} = ${n}" for n, name in enumerate(CHANGING_ORDER_COLUMNS, 8))
+    begun = CHANGING_ORDER_COLUMNS.index("begun") + 8
+    sets += (
+        f", node = CASE WHEN begun = ${begun} THEN node ELSE {node} END"
+        ", told_saldo = coalesce($7::bigint, told_saldo)"
+    )
     said = _SAID if once else "false"
     steps = f"SELECT place, at, kind, text FROM {_unnested(4)} WHERE NOT {said}"
     parts = {
         "changed": f"UPDATE orders SET fence = $3, {sets} WHERE id = $1 AND fence = $2"
         " RETURNING id, reseller"
     }
-    first = 7 + len(CHANGING_ORDER_COLUMNS)
+    first = 8 + len(CHANGING_ORDER_COLUMNS)
     if alert:
         at, kind, text = f"${first}::bigint", f"${first + 1}::text", f"${first + 2}::text"
         parts["raised"] = (

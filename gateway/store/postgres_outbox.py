@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.store import Busy, DeliveryFilter, DeliveryRecord, Entry, Resent
+from gateway.store.nodes import ClaimLost
 from gateway.store.postgres_fence import RAISED, Fenced, FencedChange
 from gateway.store.postgres_pool import Database, Session
 from gateway.store.rows import DELIVERY_COLUMNS, delivery_from
@@ -22,17 +23,23 @@ SELECT_DELIVERY: Final = f"SELECT {_COLUMNS} FROM deliveries"
 _READ: Final = f"SELECT fence, {_COLUMNS} FROM deliveries WHERE id = $1"
 
 _OF_D: Final = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
-# $1 now, $2 limit, $3 orders, $4 hosts, $5 resellers, $6 and $7 the pairs' resellers and hosts
+# $1 now, $2 limit, $3 orders, $4 hosts, $5 resellers, $6 and $7 the pairs' resellers and hosts,
+# $8 this node
 _NOT_BUSY: Final = (
     "{0}.host <> ALL ($4::text[]) AND {0}.reseller <> ALL ($5::text[])"
     " AND ({0}.reseller, {0}.host) NOT IN (SELECT * FROM unnest($6::text[], $7::text[]))"
+)
+_NOT_CLAIMED: Final = (
+    "NOT EXISTS (SELECT 1 FROM claims c WHERE c.kind = 'delivery' AND c.id = {0}.order_id"
+    " AND c.until > $1 AND c.node <> $8)"
 )
 _COUNT: Final = (
     "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE next_at <= $1 LIMIT $2::bigint + 1) due"
 )
 _IN_ORDER: Final = (
     f"SELECT {_OF_D} FROM deliveries d WHERE d.next_at <= $1 AND d.order_id <> ALL ($3::bigint[])"
-    f" AND {_NOT_BUSY.format('d')} ORDER BY d.next_at, d.id LIMIT $2"
+    f" AND {_NOT_BUSY.format('d')} AND {_NOT_CLAIMED.format('d')}"
+    " ORDER BY d.next_at, d.id LIMIT $2"
 )
 # Each step is one look into the index deliveries_of_pair, however many rows lie between.
 _BY_PAIR: Final = f"""
@@ -55,8 +62,8 @@ WITH RECURSIVE pair (reseller, host) AS (
 SELECT {_OF_D} FROM pair p CROSS JOIN LATERAL (
     SELECT * FROM deliveries f
     WHERE f.reseller = p.reseller AND f.host = p.host AND f.next_at <= $1
-        AND f.order_id <> ALL ($3::bigint[])
-    ORDER BY f.next_at, f.id LIMIT $8
+        AND f.order_id <> ALL ($3::bigint[]) AND {_NOT_CLAIMED.format("f")}
+    ORDER BY f.next_at, f.id LIMIT $9
 ) d WHERE {_NOT_BUSY.format("p")}
 ORDER BY d.next_at, d.id LIMIT $2
 """
@@ -90,10 +97,15 @@ _ADD_STEP: Final = (
 )
 
 
-async def due_deliveries(session: Session, now: int, limit: int, busy: Busy) -> list[Delivery]:
-    """List what is due: in its order where that is little, else from pair to pair."""
+async def due_deliveries(
+    session: Session, now: int, limit: int, busy: Busy, *, node: int
+) -> list[Delivery]:
+    """List what is due: in its order where that is little, else from pair to pair.
+
+    Not what another node than this one has claimed.
+    """
     pairs = ([code for code, _ in busy.pairs], [host for _, host in busy.pairs])
-    values = (now, limit, list(busy.orders), list(busy.hosts), list(busy.resellers), *pairs)
+    values = (now, limit, list(busy.orders), list(busy.hosts), list(busy.resellers), *pairs, node)
     if await session.value(_COUNT, now, limit) <= limit:
         rows = await session.rows(_IN_ORDER, *values)
     else:
@@ -113,20 +125,33 @@ class DeliveryWrites:
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def change(
-        self, delivery_id: int, decide: Callable[[Delivery], DeliveryRecord]
+        self,
+        delivery_id: int,
+        decide: Callable[[Delivery], DeliveryRecord],
+        claim: int | None,
     ) -> DeliveryRecord:
-        """Write what a function makes of a delivery; returns what was written."""
-        return await self._database.apart(self._change(delivery_id, decide))
+        """Write what a function makes of a delivery; returns what was written.
+
+        Raises:
+            ClaimLost: nothing was written, for the order's deliveries are another's by now.
+        """
+        return await self._database.apart(self._change(delivery_id, decide, claim))
 
     async def _change(
-        self, delivery_id: int, decide: Callable[[Delivery], DeliveryRecord]
+        self,
+        delivery_id: int,
+        decide: Callable[[Delivery], DeliveryRecord],
+        claim: int | None,
     ) -> DeliveryRecord:
         turn = self._turns.get(delivery_id)
         if turn is None:
             turn = self._turns[delivery_id] = asyncio.Lock()
         async with turn:
             read = partial(_read, delivery_id=delivery_id)
-            written, _ = await FencedChange(self._database, read, decide, _write).make()
+            write = partial(_write, claim=claim)
+            change: FencedChange[Delivery, DeliveryRecord]
+            change = FencedChange(self._database, read, decide, write)
+            written, _ = await change.make()
         return written
 
 
@@ -138,12 +163,19 @@ async def _read(session: Session, delivery_id: int) -> Fenced[Delivery]:
 
 
 # $1 to $3 the delivery and its fences, $4 to $8 as it stands, $9 to $11 the step, $12 to $14 the
-# alert, $15 how the alerts begin that are no longer true.
+# alert, $15 how the alerts begin that are no longer true, $16 the claim, which ends with it.
 _CHANGE: Final = """
-WITH changed AS (
+WITH held AS (
+    SELECT id FROM claims WHERE kind = 'delivery' AND fence = $16::bigint
+        AND id = (SELECT order_id FROM deliveries WHERE id = $1) FOR UPDATE
+), changed AS (
     UPDATE deliveries SET fence = $3, state = $4, attempts = $5, next_at = $6, done_at = $7,
         last_result = $8
-    WHERE id = $1 AND fence = $2 RETURNING order_id
+    WHERE id = $1 AND fence = $2 AND ($16::bigint IS NULL OR EXISTS (SELECT 1 FROM held))
+    RETURNING order_id
+), unclaimed AS (
+    DELETE FROM claims c USING changed
+    WHERE c.kind = 'delivery' AND c.id = changed.order_id AND c.fence = $16::bigint
 ), settled AS (
     UPDATE alerts a SET acked_at = $9::bigint FROM changed
     WHERE a.order_id = changed.order_id AND a.acked_at IS NULL AND starts_with(a.text, $15)
@@ -158,12 +190,18 @@ WITH changed AS (
         UNION ALL SELECT 2, $12::bigint, $13::text, $14::text FROM raised
     ) s ORDER BY s.place
 )
-SELECT EXISTS (SELECT 1 FROM changed) AS is_changed, EXISTS (SELECT 1 FROM raised) AS is_raised
+SELECT EXISTS (SELECT 1 FROM changed) AS is_changed, EXISTS (SELECT 1 FROM raised) AS is_raised,
+    EXISTS (SELECT 1 FROM held) AS is_held
 """
 
 
 async def _write(
-    session: Session, before: Fenced[Delivery], record: DeliveryRecord, fence: int
+    session: Session,
+    before: Fenced[Delivery],
+    record: DeliveryRecord,
+    fence: int,
+    *,
+    claim: int | None,
 ) -> DeliveryRecord | None:
     """Write a changed delivery and what goes with it; None where it was changed meanwhile."""
     told, entry, alert = record.delivery, record.entry, record.alert
@@ -174,7 +212,10 @@ async def _write(
         *(entry.at, entry.kind, entry.text),
         *((None, None, None) if alert is None else (alert.at, alert.kind, alert.text)),
         record.settles,
+        claim,
     )
+    if row is not None and claim is not None and not row["is_held"]:
+        raise ClaimLost
     if row is None or not row["is_changed"]:
         return None
     return record if row["is_raised"] else replace(record, alert=None)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.store import AccountRow, ResellerRow
+from gateway.store.nodes import Outrun
 from gateway.store.postgres_pool import Session
 from gateway.store.rows import KEY_COLUMNS, RESELLER_COLUMNS, reseller_from, reseller_values
 
@@ -17,6 +18,10 @@ _PUT: Final = (
 _PUT_KEY: Final = (
     f"INSERT INTO reseller_keys (reseller, {', '.join(KEY_COLUMNS)})"
     f" VALUES ({', '.join(f'${n}' for n in range(1, len(KEY_COLUMNS) + 2))})"
+)
+
+_CHANGED: Final = (
+    "UPDATE changed SET resellers = resellers + 1 WHERE resellers = $1 OR $1::bigint IS NULL"
 )
 
 
@@ -33,11 +38,17 @@ async def resellers(session: Session) -> list[ResellerRow]:
 
 
 async def put_resellers(
-    session: Session, rows: Sequence[ResellerRow], accounts: Sequence[AccountRow]
+    session: Session,
+    rows: Sequence[ResellerRow],
+    accounts: Sequence[AccountRow],
+    *,
+    seen: int | None,
 ) -> None:
     """Write these resellers with exactly these keys, and new accounts."""
     # Who writes at the same time waits: a key that he deletes must not come back beside his own.
     await session.connection.execute("LOCK TABLE reseller_keys IN SHARE ROW EXCLUSIVE MODE")
+    if not await session.count(_CHANGED, seen):
+        raise Outrun
     for account in accounts:
         sql = "INSERT INTO accounts (id, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING"
         await session.count(sql, account.id, account.sealed)

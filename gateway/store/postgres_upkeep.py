@@ -16,17 +16,17 @@ _WITH_A_DATE: Final = (
 )
 
 
-async def interrupt_sends(session: Session, now: int) -> int:
-    """Make due now what was being sent; returns how many."""
-    sql = (
-        f"UPDATE orders SET due_at = $1, fence = {RAISED}"
-        " WHERE sending AND final_at IS NULL AND due_at > $1"
-    )
-    return await session.count(sql, now)
+_MOVED: Final = "UPDATE changed SET clock = clock + 1 WHERE clock = $1"
 
 
-async def move_times(session: Session, by: int, alert: Entry) -> int:
-    """Move every date that is still to come; returns how many orders and deliveries."""
+async def move_times(session: Session, by: int, alert: Entry, seen: int) -> int | None:
+    """Move every date that is still to come; returns how many orders and deliveries.
+
+    Once, however many nodes notice that the clock was set: None where another has done it since
+    the number `seen`, which goes up each time.
+    """
+    if not await session.count(_MOVED, seen):
+        return None
     moved = 0
     for which in _WITH_A_DATE:
         moved += await session.count(

@@ -51,6 +51,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         alert: what the operator must know, or None. Raised, and added to the timeline, once; what
             was written has None here where it had been raised before.
         saldo: the balance that was seen under the order's upstream key, Rupiah, or None.
+        told_saldo: the balance that the reply to the order told, Rupiah, or None: kept where
+            others share the journal, for an equal request there is told the same.
     """
 
     order: Order
@@ -60,6 +62,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tell_at: int = 0
     alert: Entry | None = None
     saldo: int | None = None
+    told_saldo: int | None = None
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):

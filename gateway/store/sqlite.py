@@ -47,6 +47,7 @@ from gateway.store.group_commit import T, Thread, Work, Writer
 from gateway.store.group_read import Reader
 from gateway.store.lock import Lock
 from gateway.store.migrate import check_moved, check_sqlite, migrate_sqlite
+from gateway.store.nodes import Nodes, OneNode
 from gateway.store.rows import (
     KEY_COLUMNS,
     RESELLER_COLUMNS,
@@ -174,6 +175,7 @@ class SqliteStore:
     def __init__(self, path: Path, lock: Lock, writer: Thread, reader: Thread) -> None:
         self.path = path
         self.lock = lock
+        self.nodes: Nodes = OneNode()  # the lock sees to that
         self._writing_thread = writer
         self._known = KnownOrders()
         self._orders = OrderWrites(self._known)
@@ -263,7 +265,7 @@ class SqliteStore:
         sql = "UPDATE orders SET due_at = ? WHERE sending = 1 AND final_at IS NULL AND due_at > ?"
         return await self._write(lambda connection: connection.execute(sql, (now, now)).rowcount)
 
-    async def move_times(self, by: int, alert: Entry) -> int:
+    async def move_times(self, by: int, alert: Entry, seen: int) -> int | None:  # noqa: ARG002  one notices
         return await self._write(lambda connection: move_times(connection, by, alert))
 
     async def note_time(self, now: int, *, furthest: int) -> None:
@@ -314,8 +316,16 @@ class SqliteStore:
             lambda connection: [delivery_from(row) for row in connection.execute(sql, values)]
         )
 
+    async def told_saldo(self, order_id: int) -> int | None:  # noqa: ARG002
+        """Return None: nobody but this process was told it, and so it is not kept."""
+        return None
+
     async def change_delivery(
-        self, delivery_id: int, decide: Callable[[Delivery], DeliveryRecord]
+        self,
+        delivery_id: int,
+        decide: Callable[[Delivery], DeliveryRecord],
+        *,
+        claim: int | None = None,  # noqa: ARG002  one process holds them all
     ) -> DeliveryRecord:
         return await self._writer.add(self._orders.note, (delivery_id, decide))
 
@@ -409,7 +419,11 @@ class SqliteStore:
         return await self._read(work)
 
     async def put_resellers(
-        self, rows: Sequence[ResellerRow], accounts: Sequence[AccountRow] = ()
+        self,
+        rows: Sequence[ResellerRow],
+        accounts: Sequence[AccountRow] = (),
+        *,
+        seen: int | None = None,  # noqa: ARG002  one process changes them, a command at a time
     ) -> None:
         def work(connection: sqlite3.Connection) -> None:
             for account in accounts:

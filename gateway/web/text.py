@@ -121,7 +121,8 @@ class TextDialect:
     def _answer(self, told: Told) -> str:
         if isinstance(told.relayed, Line):
             return relayed_answer(told.relayed, told.order)
-        return order_answer(told.order, self._directory.saldo(told.order.reseller))
+        saldo = self._directory.saldo(told.order.reseller) if told.saldo is None else told.saldo
+        return order_answer(told.order, saldo)
 
     def _wish(
         self, request: web.Request, form: OrderRequest, trx_id: str, reseller: Reseller

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from gateway.clients.exchange import ConnectionDropped, Exchange, NotHttp, Place
+from gateway.clients.exchange import ConnectionDropped, Exchange, NotHttp, Place, TooLate
 
 Hangup = Literal["close", "reset"]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nOK"
@@ -175,3 +175,16 @@ async def test_a_request_is_written_as_it_goes_out() -> None:
         b"POST /x?y HTTP/1.1\r\nHost: 127.0.0.1:81\r\nAccept: */*\r\nUser-Agent: us\r\n"
         b"A: b\r\nContent-Length: 2\r\n\r\ncd"
     )
+
+
+async def test_what_may_not_leave_any_more_when_it_is_written_does_not() -> None:
+    """The connection is there, and the process was stopped before the first byte."""
+    async with hangs_up("close") as fake, connections() as kept:
+        await read(kept, fake.url)
+        place = Place(URL(fake.url), {})
+        exchange = Exchange(kept, place, connect_s=5, total_s=5, may_leave=lambda: False)
+        with pytest.raises(TooLate):
+            async with exchange:
+                await exchange.send(place.ask("GET", "/order"), limit=100)
+        await asyncio.gather(*fake.tasks)
+        assert (len(fake.requests), fake.connections) == (1, 1)

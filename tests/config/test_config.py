@@ -56,6 +56,7 @@ OUR_DEFAULTS: dict[str, object] = {
     "server.max_connections": 10_000,
     "server.max_connections_per_address": 256,
     "storage.pool": 16,
+    "storage.lease_s": 150.0,
 }
 DEFAULTS = CONTRACT_DEFAULTS | OUR_DEFAULTS
 

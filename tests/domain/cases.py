@@ -46,7 +46,9 @@ def sent(**changes: Any) -> Order:
 
 def uncertain(sends: int = 1, *, ended_at: int = T0 + S, **changes: Any) -> Order:
     """An open order whose last send ended without an answer."""
-    order = sent(sends=sends, sending=False, send_ended_at=ended_at, due_at=ended_at + 2 * S)
+    order = sent(
+        sends=sends, begun=sends, sending=False, send_ended_at=ended_at, due_at=ended_at + 2 * S
+    )
     return replace(order, **changes)
 
 
@@ -59,8 +61,10 @@ def final(status: Status, **changes: Any) -> Order:
 
 
 def said(source: Source, verdict: Status | Silence, **changes: Any) -> Evidence:
-    """Evidence in its plainest form."""
-    return replace(Evidence(source=source, verdict=verdict, reason="time-out"), **changes)
+    """Evidence in its plainest form; a reply is one to the first send."""
+    send = 1 if source is Source.REPLY else 0
+    plainest = Evidence(source=source, verdict=verdict, send=send, reason="time-out")
+    return replace(plainest, **changes)
 
 
 class Life:
@@ -85,7 +89,7 @@ class Life:
 
     def reply(self, verdict: Status | Silence, **changes: Any) -> Change:
         """The send that is under way ends."""
-        return self.hears(Source.REPLY, verdict, **changes)
+        return self.hears(Source.REPLY, verdict, **{"send": self.order.begun, **changes})
 
     def callback(self, verdict: Status | Silence, **changes: Any) -> Change:
         """The upstream calls back."""

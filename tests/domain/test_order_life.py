@@ -18,13 +18,17 @@ VERDICTS: tuple[Status | Silence, ...] = (*Status, *Silence)
 
 @dataclass(frozen=True)
 class Step:
-    """Time passes, then something is heard; a look-up had been asked some time before."""
+    """Time passes, then something is heard; a look-up had been asked some time before.
+
+    A reply is to the last send, or to one that was begun before that: who was stopped brings it.
+    """
 
     wait_s: float
     source: Source
     verdict: Status | Silence
     note: str
     asked_s_ago: float
+    sends_ago: int = 0
 
 
 STEPS = st.builds(
@@ -35,6 +39,7 @@ STEPS = st.builds(
     st.one_of(st.sampled_from(VERDICTS), st.sampled_from(list(Silence))),
     NOTES,
     st.sampled_from([0, 0.1, 5, 60]),
+    st.sampled_from([0, 0, 0, 1]),
 )
 
 
@@ -65,6 +70,7 @@ class Witness:
             verdict=step.verdict,
             note=step.note,
             asked_at=self.now - round(step.asked_s_ago * S),
+            send=self.begun - step.sends_ago if step.source is Source.REPLY else 0,
             reason="x",
         )
         before = self.order
@@ -84,13 +90,14 @@ class Witness:
             self.ended_at = self.now
 
     def _count(self, before: Order, evidence: Evidence) -> bool:
-        if before.sending and evidence.source is Source.REPLY:
+        is_its_reply = evidence.source is Source.REPLY and evidence.send == self.begun
+        if before.sending and is_its_reply:
             self.ended_at = self.now
             self.misses = 0
             self.unsent += (
                 evidence.verdict is Silence.UNSENT and before.is_open and not self.was_named
             )
-        sending = before.sending and evidence.source is not Source.REPLY
+        sending = before.sending and not is_its_reply
         settled = (
             not sending
             and self.ended_at is not None
@@ -137,9 +144,10 @@ class Witness:
             return
         proof = (evidence.source, evidence.verdict)
         if proof == (Source.REPLY, Status.FAILED):
-            assert self.begun - self.unsent == 1
+            assert self.begun == 1
             assert not self.was_named
         elif proof == (Source.REPLY, Silence.UNSENT):
+            assert evidence.send == self.begun
             assert self.left == 0
             assert order.note == explain(Code.UPSTREAM_UNREACHABLE)
         elif proof == (Source.LOOKUP, Silence.NOT_FOUND):
@@ -167,6 +175,9 @@ class Witness:
             self.misses = 0
             assert self.left <= 3
         assert change.order.sends == self.left
+        assert change.order.begun == self.begun
+        if before.sending and evidence.send != self.begun:
+            assert change.order.sending
 
 
 @settings(max_examples=600, deadline=None)
@@ -184,6 +195,7 @@ PATIENT = st.builds(
     st.sampled_from([Silence.NOT_FOUND, Silence.NOT_FOUND, *Silence, Status.FAILED]),
     NOTES,
     st.just(0),
+    st.sampled_from([0, 0, 1]),
 )
 
 

@@ -175,3 +175,26 @@ def test_the_pace_is_no_longer_than_two_seconds_although_the_clock_was_set_back(
     life.lookup(Status.SUCCESS, note=NOTE)
     life.after(-3600).callback(Status.REFUNDED)
     assert life.order.due_at == life.now + 2 * S
+
+
+@pytest.mark.parametrize("word", [*Status, Silence.UNSENT, Silence.NO_ANSWER])
+def test_a_reply_to_an_older_send_does_not_end_the_one_under_way(word: Status | Silence) -> None:
+    """A gateway that was stopped wakes, and brings the reply to the send that was taken over."""
+    life = Life(sent()).times_out().is_sent_again()
+    before = life.order
+    change = life.after(1).reply(word, send=1, note=NOTE)
+    after = change.order
+    assert (after.sending, after.sends, after.begun) == (True, before.sends, before.begun)
+    assert after.send_ended_at == before.send_ended_at
+    assert after.is_open or after.status is word  # and a refusal is no proof any more
+    assert after.status is not Status.FAILED
+
+
+def test_a_send_that_never_left_keeps_its_number() -> None:
+    life = Life(sent()).times_out().is_sent_again()
+    life.reply(Silence.UNSENT)
+    assert (life.order.sends, life.order.begun, life.order.sending) == (1, 2, False)
+    life.is_sent_again()
+    assert life.order.begun == 3
+    life.after(1).reply(Silence.UNSENT, send=2)
+    assert (life.order.sends, life.order.sending) == (2, True)

@@ -24,6 +24,7 @@ without a doubt. What failed is watched for a day, and stands here in that day a
 from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.domain.errors import Code, explain
 from gateway.domain.order import Change, Order, Silence, Source, Status
@@ -39,7 +40,7 @@ LONG_AGO = NOW - 2000 * S  # longer than a doubt is left open for a look-up that
 STANDING: dict[str, Order] = {
     "only send under way": sent(),
     "only send uncertain": uncertain(),
-    "second send under way": sent(sends=2, send_ended_at=T0 + S),
+    "second send under way": sent(sends=2, begun=2, send_ended_at=T0 + S),
     "second send uncertain": uncertain(2),
     "last send uncertain": uncertain(3),
     "last send uncertain, missed twice": uncertain(3, misses=2, lookups=7),
@@ -210,6 +211,8 @@ def test_the_table_is_complete() -> None:
 def test_evidence_does_what_the_table_says(case: Case) -> None:
     before = STANDING[case.standing]
     evidence = said(case.source, case.verdict, note=NOTE, asked_at=ASKED)
+    if case.source is Source.REPLY:
+        evidence = replace(evidence, send=before.begun)
 
     change = apply(before, evidence, NOW, RULES)
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clients.exchange import MayLeave
 from gateway.clients.reseller import Attempt
+from gateway.clock import SteadyClock
 from gateway.config import keys
 from gateway.domain.breaker import SHUT_AFTER, Breaker
 from gateway.domain.delivery import Delivery, DeliveryState
@@ -43,9 +45,16 @@ class Panels:
         return sum(url.startswith(f"http://{host}/") for url in self.urls)
 
     async def deliver(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        may_leave: MayLeave,
     ) -> Attempt:
         assert (method, dict(headers), body) == ("GET", {}, None)
+        assert may_leave()
         host = url.split("/")[2]
         self.urls.append(url)
         self.now[host] += 1
@@ -75,7 +84,7 @@ class Office:
         self.relay = Relay(
             self.store,
             self.panels,
-            lambda: self.now,
+            SteadyClock(lambda: self.now, lambda: self.now),
             schedule_s=DEFAULT_S,
             per_host=4,
             sign=lambda *_: None,

@@ -56,7 +56,9 @@ async def test_a_send_that_was_taken_for_dead_while_it_waited_does_not_leave(
     second = asyncio.create_task(house.order("A2"))
     await eventually(lambda: house.gateway.settlement.open_orders == 2)
     order = await house.gateway.desk.orders.find("toko-A2")
-    dead = Evidence(source=Source.REPLY, verdict=Silence.NO_ANSWER, reason="taken for dead")
+    dead = Evidence(
+        source=Source.REPLY, verdict=Silence.NO_ANSWER, send=1, reason="taken for dead"
+    )
     await house.gateway.settlement.settle(order.id, dead, "taken for dead")
     gate.set()
     assert ", status SUCCESS. Budi" in await first

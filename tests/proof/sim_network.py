@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote
 
 from yarl import URL
 
+from gateway.clients.exchange import MayLeave, at_any_time
 from gateway.clients.upstream import NoAnswer, Unsent
 from gateway.protocol.upstream import Call, Reply
 from gateway.sandbox.asking import Wanted
@@ -214,10 +215,18 @@ class SimUpstreamClient:
     ) -> Reply:
         return await self.send(Call("GET", path, authorization), secrets=secrets)
 
-    async def send(self, call: Call, *, secrets: tuple[str, ...] = ()) -> Reply:
+    async def send(
+        self,
+        call: Call,
+        *,
+        secrets: tuple[str, ...] = (),
+        may_leave: MayLeave = at_any_time,
+    ) -> Reply:
         if self._life.over:
             await never()
         await self._network.connect(self._connect_s)
+        if not may_leave():
+            raise Unsent("its time was over before it left")
         answer = await self._network.ask(_asked(call), self._timeout_s)
         return Reply(
             status=answer.status,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from gateway.clients.exchange import MayLeave, at_any_time
 from gateway.clients.reseller import Attempt
 from tests.proof.judge import Heard
 from tests.proof.sim_loop import Life, never, now
@@ -122,6 +123,8 @@ class SimResellerClient:
         url: str,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        *,
+        may_leave: MayLeave = at_any_time,
     ) -> Attempt:
         if self._life.over:
             await never()

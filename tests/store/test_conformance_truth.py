@@ -51,11 +51,13 @@ async def test_an_alert_that_an_operator_took_note_of_is_not_raised_again(store:
 
 async def test_an_alert_about_no_order_is_raised_once_until_it_is_noted(store: Store) -> None:
     for at in (T0, T0 + 1):
-        await store.move_times(5, Entry(at, "alert", "the clock was set"))
+        seen = (await store.nodes.changes()).clock
+        await store.move_times(5, Entry(at, "alert", "the clock was set"), seen)
     (alert,) = await store.alerts()
     assert (alert.order, alert.text) == (None, "the clock was set")
     await store.ack_alerts(None, T0 + 2)
-    await store.move_times(5, Entry(T0 + 3, "alert", "the clock was set"))
+    seen = (await store.nodes.changes()).clock
+    await store.move_times(5, Entry(T0 + 3, "alert", "the clock was set"), seen)
     assert len(await store.alerts()) == 1
 
 
@@ -141,7 +143,7 @@ async def test_what_is_still_to_come_moves_with_the_clock(store: Store) -> None:
     await store.keep_callback("toko-9", Form.TEXT, "q", T0)
 
     alert = Entry(T0 - YEAR, "alert", "the clock was set")
-    assert await store.move_times(-YEAR, alert) == 3
+    assert await store.move_times(-YEAR, alert, 0) == 3
     first, second = await store.order(placed.id), await store.order(ended.id)
     assert (first.due_at, first.first_sent_at) == (T0 + 75_000 - YEAR, T0 - YEAR)
     assert (second.due_at, second.send_ended_at) == (T0 + 2_000 - YEAR, T0 + 1_000 - YEAR)

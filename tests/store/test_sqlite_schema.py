@@ -93,7 +93,7 @@ REFUSED = {
     "INSERT INTO orders SELECT 99, reseller, trx_id, product_code, 'other', user_id, server_id,"
     " said_dest, account, callback_url, callback_names, status, note, invoice_number,"
     " product_price, sends, sending, first_sent_at, send_ended_at, named, lookups, misses,"
-    " looked_up_at, ask_since, due_at, placed_at, final_at, dialect, unnamed, invoice"
+    " looked_up_at, ask_since, due_at, placed_at, final_at, dialect, unnamed, invoice, begun"
     " FROM orders WHERE id = 1": "UNIQUE",
     # types are strict, ranges too
     "UPDATE orders SET due_at = 'soon' WHERE id = 1": "cannot store TEXT",

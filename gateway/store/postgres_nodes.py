@@ -1,0 +1,204 @@
+"""The nodes of a PostgreSQL journal: rows with a lease each, and what each of them has claimed.
+
+Every question of time is put to the database's clock, for theirs may be an hour apart. A lease is
+not cut short where its node seems silent, for it may be at work all the same; but it is over where
+the node's process is proved to be dead, which a node on the same machine can see.
+"""
+
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+from gateway.domain.errors import JournalUnavailable
+from gateway.store.nodes import Beat, Changes, Hear, Kind, Peer
+from gateway.store.postgres_fence import RAISED
+from gateway.store.postgres_news import News
+from gateway.store.postgres_pool import Database, Session
+from gateway.store.postgres_process import is_dead, own_name
+
+_MS_PER_S: Final = 1000
+NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_JOIN: Final = (
+    "INSERT INTO nodes (process, seen_at, until, clear_at)"
+    f" VALUES ($1, {NOW}, {NOW} + $2::bigint, 0) RETURNING id"
+)
+_BEAT: Final = (
+    f"UPDATE nodes SET seen_at = {NOW}, until = {NOW} + $2::bigint, clear_at = $3::bigint"
+    f" WHERE id = $1 AND until > {NOW}"
+)
+_NODES: Final = f"SELECT id, process, seen_at, clear_at, until <= {NOW} AS is_over FROM nodes"
+_FORGET: Final = (
+    f"DELETE FROM nodes WHERE id = ANY ($1::bigint[]) AND (until <= {NOW} OR id = ANY"
+    " ($2::bigint[])) RETURNING id"
+)
+_MAKE_DUE: Final = (
+    f"UPDATE orders SET due_at = {NOW}, fence = {RAISED} WHERE sending AND final_at IS NULL"
+    f" AND node = ANY ($1::bigint[]) AND due_at > {NOW}"
+)
+_UNCLAIM: Final = "DELETE FROM claims WHERE node = ANY ($1::bigint[])"
+_RELEASE: Final = "DELETE FROM claims WHERE node = $1 AND kind = $2 AND id = ANY ($3::bigint[])"
+
+
+class _Place(NamedTuple):
+    """Where it is seen whether something is still to be done, and what is claimed for it."""
+
+    table: str
+    claimed: str
+    due_at: str
+    kind: Kind
+
+
+_PLACES: Final = {
+    Kind.DELIVERY: _Place("deliveries", "order_id", "next_at", Kind.DELIVERY),
+    Kind.LOOK: _Place("orders", "id", "due_at", Kind.LOOK),
+    Kind.ASK: _Place("orders", "id", "coalesce(looked_up_at, 0)", Kind.LOOK),
+    Kind.CALLBACK: _Place("waiting_callbacks", "id", "next_at", Kind.CALLBACK),
+}
+
+
+def _claim_sql(kind: Kind) -> str:
+    """Return the statement that claims; $1 the node, $2 numbers, $3 now, $4 how long, all in ms.
+
+    The rows are held first, so that one that another has just done with is seen as he left it.
+    """
+    place = _PLACES[kind]
+    return f"""
+WITH due AS (
+    SELECT id, {place.claimed} AS claimed FROM {place.table}
+    WHERE id = ANY ($2::bigint[]) AND {place.due_at} <= $3::bigint
+    FOR NO KEY UPDATE SKIP LOCKED
+), taken AS (
+    INSERT INTO claims (kind, id, node, until)
+    SELECT '{place.kind}', claimed, $1::bigint, {NOW} + $4::bigint
+    FROM (SELECT DISTINCT claimed FROM due) each
+    ON CONFLICT (kind, id) DO UPDATE
+    SET node = excluded.node, until = excluded.until, fence = nextval('claims_fence')
+    WHERE claims.until <= {NOW} OR claims.node = excluded.node
+    RETURNING id, fence
+)
+SELECT due.id, taken.fence FROM due JOIN taken ON taken.id = due.claimed
+"""
+
+
+_CLAIM: Final = {kind: _claim_sql(kind) for kind in Kind}
+
+
+class PostgresNodes:
+    """`gateway.store.nodes.Nodes` on a PostgreSQL database.
+
+    Args:
+        database: where.
+        news: what is told to all nodes.
+
+    Attributes:
+        id: this node's number; 0 where it has not joined, as a single command never does.
+        peers: how many others there were when it was looked last.
+    """
+
+    is_shared = True
+
+    def __init__(self, database: Database, news: News) -> None:
+        self.id = 0
+        self.peers = 0
+        self._database = database
+        self._news = news
+        self._lease_ms = 0
+        self._process = own_name()
+
+    async def time(self) -> int:
+        return await self._database.repeat(_time)
+
+    async def changes(self) -> Changes:
+        return await self._database.repeat(_changes)
+
+    async def join(self, lease_s: float) -> None:
+        self._lease_ms = round(lease_s * _MS_PER_S)
+
+        async def work(session: Session) -> int:
+            return int(await session.value(_JOIN, self._process, self._lease_ms))
+
+        self.id = await self._database.transact(work)
+        self._news.begin()
+
+    async def beat(self, clear_at: int) -> Beat:
+        async def work(session: Session) -> Beat:
+            held = await session.count(_BEAT, self.id, self._lease_ms, clear_at)
+            return await self._look(session, held=held > 0)
+
+        beat = await self._database.repeat(work)
+        self.peers = len(beat.peers)
+        return beat
+
+    async def _look(self, session: Session, *, held: bool) -> Beat:
+        rows = await session.rows(_NODES)
+        dead = [row["id"] for row in rows if is_dead(row["process"], self._process)]
+        over = [row["id"] for row in rows if row["is_over"]]
+        taken_over = 0
+        if dead or over:
+            async with session.connection.transaction():
+                taken_over = await _take_over(session, [*over, *dead], dead)
+        peers = (
+            Peer(id=row["id"], seen_at=row["seen_at"], clear_at=row["clear_at"])
+            for row in rows
+            if row["id"] not in {self.id, *over, *dead}
+        )
+        changes = await _changes(session)
+        return Beat(held=held, changes=changes, peers=tuple(peers), taken_over=taken_over)
+
+    async def leave(self) -> None:
+        if not self.id:
+            return
+        mine, self.id = [self.id], 0
+
+        async def work(session: Session) -> int:
+            return await _take_over(session, mine, mine)
+
+        await self._database.transact(work)
+
+    async def claim(
+        self, kind: Kind, ids: Collection[int], now: int, lasts_s: float
+    ) -> dict[int, int]:
+        if not ids:
+            return {}
+        values = (self.id, list(ids), now, round(lasts_s * _MS_PER_S))
+
+        async def work(session: Session) -> dict[int, int]:
+            rows = await session.rows(_CLAIM[kind], *values)
+            return {row["id"]: row["fence"] for row in rows}
+
+        return await self._database.repeat(work)
+
+    async def release(self, kind: Kind, ids: Collection[int]) -> None:
+        values = (self.id, _PLACES[kind].kind, list(ids))
+
+        async def work(session: Session) -> int:
+            return await session.count(_RELEASE, *values)
+
+        await self._database.repeat(work)
+
+    def tell(self, what: str, which: int) -> None:
+        self._news.tell(what, which, to_others=self.peers > 0 or not self.id)
+
+    def listen(self, hear: Hear) -> None:
+        self._news.listen(hear)
+
+    async def close(self) -> None:
+        """Tell what is left to be told, and listen no more."""
+        await self._news.close()
+
+
+async def _time(session: Session) -> int:
+    return int(await session.value(f"SELECT {NOW}"))
+
+
+async def _changes(session: Session) -> Changes:
+    row = await session.row("SELECT resellers, clock FROM changed")
+    if row is None:
+        raise JournalUnavailable("the journal has lost the row of the table changed")
+    return Changes(**row)
+
+
+async def _take_over(session: Session, ids: Collection[int], surely: Collection[int]) -> int:
+    """Forget nodes whose lease is over, and `surely` these; returns how many sends are due now."""
+    gone = [row[0] for row in await session.rows(_FORGET, list(ids), list(surely))]
+    await session.count(_UNCLAIM, gone)
+    return await session.count(_MAKE_DUE, gone)

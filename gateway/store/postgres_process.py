@@ -1,0 +1,47 @@
+"""Whether the process of another node is surely dead: seen on the same machine, never guessed.
+
+A node that was killed leaves its lease behind. Where it ran beside another, or is started again by
+its service manager, nobody has to wait for the end of that: a process is named so that its name is
+never another's, and the kernel says whether it is there. On another machine, or in another
+container, nothing can be seen, so nothing is said.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+_PROC = Path("/proc")
+_STARTED = 19  # the place of a process's start time behind its name in /proc/PID/stat (proc(5))
+_DEAD = "ZX"  # its states when it is dead and not yet gone
+
+
+@cache
+def own_name() -> str:
+    """Return the name of this process: machine since its start, namespace, number, start time.
+
+    Where that can not be told (not Linux), a name by which nobody finds it.
+    """
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        space = (_PROC / "self/ns/pid").stat().st_ino
+    except OSError:
+        return f"- - {os.getpid()} -"
+    return f"{boot} {space} {os.getpid()} {_started(os.getpid())}"
+
+
+def is_dead(name: str, own: str) -> bool:
+    """Whether the process with this name is dead for sure; `own` is that of who asks."""
+    boot, space, number, started = name.split(" ")
+    if boot == "-" or [boot, space] != own.split(" ")[:2]:
+        return False
+    return _started(int(number)) != started
+
+
+def _started(number: int) -> str | None:
+    """Return when a process was started, as the kernel counts; None where there is none."""
+    try:
+        stat = (_PROC / str(number) / "stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in _DEAD else fields[_STARTED]

@@ -1,0 +1,77 @@
+"""The same trx_id at three gateways at once is one purchase and three equal answers (T2, T11)."""
+
+import asyncio
+
+import pytest
+
+from gateway.sandbox import Sandbox
+from tests.nodes.conftest import OpenNode
+from tests.support import FakeUpstream, House
+from tests.support.upstream import after, says
+
+SUCCESS = (
+    "R#{trx_id} ML_1 {product_code}.{user_id}, status SUCCESS. Budi - 9() . RefId: ML_1 ."
+    " Sisa saldo 777"
+)
+
+
+async def three(open_node: OpenNode, url: str) -> list[House]:
+    return [await open_node(url) for _ in range(3)]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+async def test_three_at_once_are_one_purchase_and_equal_answers(
+    open_node: OpenNode, upstream: FakeUpstream, version: int
+) -> None:
+    gate = asyncio.Event()
+    upstream.order = after(gate, upstream.order)
+    houses = await three(open_node, upstream.url)
+    asked = [
+        asyncio.create_task(house.order(f"A{n}", version=version))
+        for n in range(5)
+        for house in houses
+    ]
+    await asyncio.sleep(0.3)
+    gate.set()
+    lines = await asyncio.gather(*asked)
+    assert sorted(order.trx_id for order in upstream.orders) == [f"toko-A{n}" for n in range(5)]
+    for n in range(5):
+        said = lines[3 * n : 3 * n + 3]
+        assert len(set(said)) == 1, said
+        assert f"R#A{n} S1_1187.123456789, status PENDING. RefId : ML_1 . Sisa" in said[0]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+async def test_who_comes_after_the_first_answer_is_told_as_by_one_gateway(
+    open_node: OpenNode, upstream: FakeUpstream, version: int
+) -> None:
+    upstream.order = says(SUCCESS)
+    one, two, _ = await three(open_node, upstream.url)
+    assert ", status SUCCESS. Budi" in await one.order("A1", version=version)
+    said = await two.order("A1", version=version)
+    if version == 3:
+        assert ", status SUCCESS. Budi" in said
+    else:
+        assert ", status ERROR. DUPLICATE_TRX_ID" in said
+    assert ", status ERROR. DUPLICATE_TRX_ID" in await two.order("A1", "999", version=version)
+    assert len(upstream.orders) == 1
+
+
+async def test_a_crowd_at_three_gateways_buys_each_once(
+    open_node: OpenNode, sandbox: Sandbox
+) -> None:
+    storage = {"lease_s": 60}
+    houses = [
+        await open_node(sandbox.url, upstream={"timeout_s": 10}, storage=storage) for _ in range(3)
+    ]
+    names = [f"A{n}" for n in range(20)]
+    lines = await asyncio.gather(*(house.order(name) for name in names for house in houses))
+    for at, name in enumerate(names):
+        said = set(lines[3 * at : 3 * at + 3])
+        # Who hears it later may hear what was called back meanwhile, but nothing else.
+        assert all(
+            ", status PENDING. " in line or ", status SUCCESS. " in line for line in said
+        ), said
+        assert len({line.rpartition(": ML_")[2] for line in said}) == 1, (name, said)
+    for name in names:
+        assert (await houses[0].shown(f"toko-{name}"))["sends"] == 1
