@@ -6,6 +6,7 @@ life, and whose next step waits for the test.
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -167,7 +168,7 @@ async def test_who_says_goodbye_is_followed_at_once(
     """Its sends are looked up by others long before its lease would be over."""
     never = asyncio.Event()
     upstream.order = after(never, says(ORDERED))
-    given = {"server": {"reply_timeout_s": 0.5}, "storage": {"lease_s": 600}}
+    given: Any = {"server": {"reply_timeout_s": 0.5}, "storage": {"lease_s": 600}}
     one, leaves = await open_node(upstream.url, **given), await open_node(upstream.url, **given)
     order = asyncio.create_task(leaves.get(leaves.order_target("A1")))
     await eventually(lambda: upstream.orders)
