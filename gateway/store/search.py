@@ -99,7 +99,10 @@ class Search(Protocol):
         ...
 
     async def oldest_open(self, limit: int) -> list[Order]:
-        """List the orders that are open for the longest time."""
+        """List the orders that are open for the longest time.
+
+        Where thousands are open they are the oldest of those that are due first.
+        """
         ...
 
     async def count_deliveries(self, state: DeliveryState, most: int) -> int:

@@ -148,6 +148,16 @@ async def test_of_an_empty_journal_nothing_is_found(store: Store) -> None:
     assert await store.oldest_open(5) == []
 
 
+async def test_where_many_are_open_they_are_found_all_the_same(
+    shop: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "FEW_OPEN", 1)
+    assert await found(shop, statuses=["PENDING"]) == ["A5", "A2"]
+    assert await found(shop, statuses=["PENDING"], reseller="warung") == ["A2"]
+    assert await tallied(shop, statuses=["PENDING", "PAID"]) == {("PENDING", 8): (2, 0)}
+    assert len(await shop.oldest_open(5)) == 1
+
+
 async def test_the_oldest_open_orders_come_first(shop: Store) -> None:
     assert [order.trx_id for order in await shop.oldest_open(5)] == ["A2", "A5"]
     assert [order.trx_id for order in await shop.oldest_open(1)] == ["A2"]

@@ -550,7 +550,7 @@ ACCEPTED: dict[str, str] = {
     ),
     "SELECT host, last_result, CASE WHEN state": "the newest thousand",
     "deliveries_of_pair WHERE reseller IN (SELECT code FROM resellers)": "what is due for a host",
-    "FROM orders INDEXED BY orders_due WHERE due_at IS NOT NULL": "the same, sorted by age",
+    "ORDER BY id LIMIT ?) ORDER BY id": "sorts some of what is open",
     "FROM orders INDEXED BY orders_due WHERE id": "the same",
     "INDEXED BY orders_unsold WHERE id": "sorts what one part holds of the few",
     "INDEXED BY orders_unsold_of_reseller WHERE id": "the same",

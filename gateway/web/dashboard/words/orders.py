@@ -146,7 +146,7 @@ ORDERS: Final[dict[str, tuple[str, str]]] = {
     "receipt.mm": ("{width} mm", "{width} mm"),
     "receipt.back": ("Kembali ke transaksi", "Back to the order"),
     "done.rechecked": (
-        "Supplier sudah ditanya. Kabar baru ada di riwayat; tanpa baris baru, tetap.",
+        "Supplier sudah ditanya. Lihat riwayat: tanpa baris baru, tidak ada perubahan.",
         "The upstream was asked. News is in the timeline; without a new line nothing has changed.",
     ),
     "done.resent": ("Kiriman dijadwalkan lagi sekarang.", "The delivery is due again, now."),
