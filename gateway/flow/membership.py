@@ -19,6 +19,7 @@ from gateway.flow.settlement import Settlement
 from gateway.flow.worker import AFTER_TROUBLE_S, Bell
 from gateway.log import get_logger
 from gateway.store import Beat, Changes, Peer, Store
+from gateway.vault import VaultError
 
 log = get_logger(__name__)
 
@@ -71,6 +72,7 @@ class Membership:
         self._beaten_at = 0  # running milliseconds, when the last beat that was heard began
         self._counted_at = 0
         self._changes = Changes()
+        self._unopened: int | None = None  # a change whose seals this gateway's key file misses
         self._peers: tuple[Peer, ...] = ()
         self._loop = asyncio.get_running_loop()
         if store.nodes.is_shared:
@@ -154,12 +156,22 @@ class Membership:
             log.warning("node.taken_over", sends=beat.taken_over)
             self._wake()
         if beat.changes.resellers != self._changes.resellers:
-            await self._directory.load()
-        self._changes = beat.changes
+            await self._load(beat.changes)
         now = self._clock.running()
         if now - self._counted_at > _COUNT_EVERY_S * MS_PER_S:
             self._counted_at = now
             self._settlement.open_orders = await self._store.count_open()
+
+    async def _load(self, changes: Changes) -> None:
+        """Follow a change of resellers; one that is sealed for others alone is tried again."""
+        try:
+            await self._directory.load()
+        except VaultError as error:
+            if changes.resellers != self._unopened:
+                log.warning("resellers.sealed", reason=str(error))
+            self._unopened = changes.resellers
+        else:
+            self._changes = changes
 
     async def nothing_comes(self, asked_at: int, until: float) -> None:
         """Return when whatever came to any gateway before a time is in its journal.

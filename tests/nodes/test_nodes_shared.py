@@ -1,6 +1,7 @@
 """What one gateway changes, all know: keys, resellers, time; and what is not known is not said."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,11 @@ async def test_changes_of_a_reseller_at_two_desks_are_both_kept(
     open_node: OpenNode, upstream: FakeUpstream
 ) -> None:
     houses = [await open_node(upstream.url) for _ in range(3)]
-    changes = [{"name": "Toko Satu"}, {"max_price": 5000}, {"allow_ips": ["10.0.0.0/8"]}]
+    changes: list[dict[str, Any]] = [
+        {"name": "Toko Satu"},
+        {"max_price": 5000},
+        {"allow_ips": ["10.0.0.0/8"]},
+    ]
     await asyncio.gather(
         *(
             house.gateway.desk.do("reseller.set", {"code": "toko", **change})
