@@ -26,6 +26,7 @@ class Directory:
         self._by_hash: dict[bytes, tuple[str, int | None]] = {}
         self._upstream_keys: dict[str, str] = {}
         self._saldo: dict[str, int | None] = {}
+        self._seen_here: set[str] = set()  # accounts whose saldo was seen since `follow_saldi`
         self._signing: dict[str, str] = {}
         self._native: dict[str, tuple[str, str]] = {}
 
@@ -104,6 +105,20 @@ class Directory:
         """Remember a balance that was just seen, Rupiah; writing it down is the caller's part."""
         if account is not None and saldo is not None:
             self._saldo[account] = saldo
+            self._seen_here.add(account)
+
+    async def follow_saldi(self) -> None:
+        """Take over the balances that other gateways have seen, but where one was seen here.
+
+        That one is in the journal at the next call, if nobody has seen a newer one.
+
+        Raises:
+            JournalUnavailable: the journal can not be read.
+        """
+        seen_here, self._seen_here = self._seen_here, set()
+        for row in await self._store.accounts():
+            if row.id not in seen_here | self._seen_here:
+                self._saldo[row.id] = row.saldo
 
 
 def _newest(keys: Sequence[KeyRow]) -> KeyRow:
