@@ -153,3 +153,29 @@ async def test_a_command_beside_gateways_overwrites_nothing(
         await resellers.change("toko", name="late")
     shown = await other.gateway.desk.do("reseller.show", {"code": "toko"})
     assert (shown["name"], shown["suspended"]) == ("", True)
+
+
+async def test_a_saldo_that_one_gateway_has_seen_is_told_by_all(
+    open_node: OpenNode, upstream: FakeUpstream
+) -> None:
+    one, two = await open_node(upstream.url), await open_node(upstream.url)
+    await one.order("A1")
+    upstream.look_up = invoice("SUCCESS", "Budi . RefId: ML_1")
+    await one.becomes("SUCCESS", "toko-A1")
+
+    async def told() -> bool:
+        return "Sisa saldo 12345" in await two.status("A1")
+
+    await eventually(told, 4)
+
+
+async def test_a_key_file_that_was_rotated_at_one_gateway_is_read_again_by_the_others(
+    open_node: OpenNode, upstream: FakeUpstream
+) -> None:
+    one, two = await open_node(upstream.url), await open_node(upstream.url)
+    await one.gateway.desk.do("secrets.rotate", {})
+    await one.add("warung")
+    two.keys["warung"] = one.keys["warung"]
+    await asyncio.sleep(1)
+    answer = await two.get(two.order_target("A1", reseller="warung"))
+    assert ", status PENDING" in answer.text
