@@ -429,6 +429,11 @@ class Gateway:
         if keeper is not None:
             await keeper.beat()
 
+    def leave(self) -> None:
+        """Tell load balancers to ask another node; orders that come all the same are taken."""
+        self.gate.leaving = True
+        log.info("gateway.leaving")
+
     async def failed(self) -> None:
         """Return never, unless a worker ends by a mistake of ours; raises that."""
         done, _ = await asyncio.wait(self._workers, return_when=asyncio.FIRST_COMPLETED)

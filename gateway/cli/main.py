@@ -29,6 +29,10 @@ _COMMANDS: Final = {
     "reconcile": ("reconcile:reconcile", "Compare a day's orders with the upstream's word."),
     "backup": ("backup:backup", "Keep a copy of the journal."),
     "restore": ("backup:restore", "Bring the journal back from a copy."),
+    "migrate-db": (
+        "migrate_db:migrate_db",
+        "Move a stopped journal from SQLite to PostgreSQL, or back.",
+    ),
     "secrets": ("secrets:secrets", "Rotate the key file, and seal everything anew."),
     "bench": ("bench:bench", "Measure this gateway beside a bare proxy."),
 }

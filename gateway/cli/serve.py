@@ -28,7 +28,8 @@ def serve(config: Path | None) -> None:
 
     It stops taking orders then, finishes those on their way, and leaves the rest to the next
     start. A second signal ends it at once; nothing is lost by that. SIGHUP reads the configuration
-    again.
+    again. SIGUSR1 has /readyz say 503 while orders are still taken, so that a load balancer leaves
+    this node before it is stopped.
     """
     from gateway.domain.errors import JournalUnavailable
     from gateway.log import get_logger, setup_logging
@@ -108,6 +109,7 @@ async def _until_signalled(settings: "Settings", config: Path | None) -> None:
     gateway = await Gateway.open(settings)
     gateway.mistakes = partial(file_mistakes, settings)
     loop.add_signal_handler(signal.SIGHUP, _reload, gateway, config, manager)
+    loop.add_signal_handler(signal.SIGUSR1, gateway.leave)
     feeding = asyncio.create_task(manager.feed_watchdog(gateway.pulse))
     try:
         try:

@@ -9,6 +9,7 @@ import sqlite3
 from importlib import resources
 
 from gateway.store import JournalUnusable
+from gateway.store.move_mark import KEY, check_mark
 
 APPLICATION_ID = 0x4F544D58  # "OTMX", so that `file` and we know a journal from any other database
 
@@ -64,3 +65,13 @@ def migrate_sqlite(connection: sqlite3.Connection) -> None:
                 f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {script}\n"
                 f"PRAGMA user_version = {number}; COMMIT;"
             )
+
+
+def check_moved(connection: sqlite3.Connection) -> None:
+    """Look whether a SQLite journal is still, or already, the one to be worked on.
+
+    Raises:
+        JournalUnusable: it is not; says where that one is.
+    """
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (KEY,)).fetchone()
+    check_mark(None if row is None else row[0])

@@ -8,6 +8,8 @@ from typing import Final
 
 from gateway.store import JournalUnusable
 from gateway.store.migrate import APPLICATION_ID, check_form, migrations
+from gateway.store.move_mark import KEY as MOVE
+from gateway.store.move_mark import check_mark
 from gateway.store.postgres_pool import Session
 
 _OLDEST_SERVER: Final = 14  # what is asked of it is there since; older ones are out of support
@@ -25,16 +27,31 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p'
 """
 
 
-async def prepare(session: Session) -> None:
+async def prepare(session: Session, *, moving: bool = False) -> None:
     """Look whether this may be a journal, and bring it to this gateway's form.
+
+    Args:
+        session: on which statements may take long.
+        moving: by a move, which looks at its marks itself.
 
     Raises:
         JournalUnusable: it is some other database, or of a newer gateway, or it would not keep
-            what it has promised to keep.
+            what it has promised to keep, or it was moved.
     """
     await _check_server(session)
     if await _form(session) < max(migrations("postgres")):
         await migrate(session)
+    if not moving:
+        check_mark(await session.value("SELECT value FROM meta WHERE key = $1", MOVE))
+
+
+async def is_empty(session: Session) -> bool:
+    """Whether a database holds neither a journal nor anything else.
+
+    Raises:
+        JournalUnusable: it holds something else.
+    """
+    return await _form(session) == 0
 
 
 async def _check_server(session: Session) -> None:

@@ -46,7 +46,7 @@ from gateway.store.archive import open_archive
 from gateway.store.group_commit import T, Thread, Work, Writer
 from gateway.store.group_read import Reader
 from gateway.store.lock import Lock
-from gateway.store.migrate import check_sqlite, migrate_sqlite
+from gateway.store.migrate import check_moved, check_sqlite, migrate_sqlite
 from gateway.store.nodes import Nodes, OneNode
 from gateway.store.rows import (
     KEY_COLUMNS,
@@ -158,6 +158,7 @@ def _prepare_writer(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT}")
     migrate_sqlite(connection)
+    check_moved(connection)
 
 
 def _prepare_reader(connection: sqlite3.Connection) -> None:

@@ -30,6 +30,7 @@ class Gate:
 
     def __init__(self, directory: Directory, trusted_proxies: Networks) -> None:
         self.draining = False
+        self.leaving = False
         self._directory = directory
         self.trusted_proxies = tuple(trusted_proxies)
         self.strangers = Strangers()

@@ -12,7 +12,7 @@ from gateway.web.wire import line
 
 
 class Health:
-    """`/healthz`: the process. `/readyz`: journal writable, not draining. `/metrics`: counts."""
+    """`/healthz`: the process. `/readyz`: journal writable, not leaving. `/metrics`: counts."""
 
     def __init__(
         self, store: Store, gate: Gate, settlement: Settlement, restoring: Restoring
@@ -28,7 +28,7 @@ class Health:
 
     async def readyz(self, _: web.Request) -> web.Response:
         """Answer whether orders can be taken; 503 with the reason where they can not."""
-        if self._gate.draining:
+        if self._gate.draining or self._gate.leaving:
             return line("draining", 503)
         if self._restoring.is_asking:
             return line("restoring", 503)

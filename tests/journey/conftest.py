@@ -1,5 +1,6 @@
 """The processes of the journeys: once a session the two counterparties and a folder to copy."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from tests.journey.office import Office, new_office
 from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.journey.processes import Processes
 from tests.proof.asking import Reseller
+from tests.proxies.fronts import program
+
+# As with every proxy: the end of the run says so where it is missing, and in CI it may not be.
+_HAS_BALANCER = os.environ.get("OTOMAX_REQUIRE_PROXIES") or program("haproxy")
+collect_ignore = [] if _HAS_BALANCER else ["test_rolling_restart.py"]
 
 RecordProperty = Callable[[str, object], None]
 UPSTREAM_KEYS = {"toko1": "kunci-supplier-satu-9f81c2", "toko2": "kunci-supplier-dua-77ab01"}

@@ -171,9 +171,40 @@ def caddy(folder: Path, ports: Ports, changes: dict[str, str]) -> list[str]:
     return ["caddy", "run", "--adapter", "caddyfile", "--config", f"{folder}/Caddyfile"]
 
 
+def haproxy(folder: Path, ports: Ports, changes: dict[str, str]) -> list[str]:
+    """Write HAProxy's file, for one gateway; returns the command that runs it."""
+    pem = folder / "both.pem"
+    pem.write_bytes(
+        (folder / "fullchain.pem").read_bytes() + (folder / "privkey.pem").read_bytes()
+    )
+    file = (CONTRIB / "haproxy" / "haproxy.cfg").read_text(encoding="utf-8")
+    second = ("8080", "8081")
+    file = anew(
+        file,
+        {
+            "maxconn 20000": "maxconn 200",
+            "log /dev/log local0": "log stdout format raw local0",
+            "bind :443 ": f"bind {PROXY}:{ports.public} ",
+            "bind :::443 v6only ": f"bind 127.0.0.2:{ports.public} ",
+            "bind :8443 ": f"bind {PROXY}:{ports.admin} ",
+            "/etc/haproxy/gateway.example.id.pem": str(pem),
+            **{f"    server gateway2 192.0.2.12:{port}\n": "" for port in second},
+            "192.0.2.11:8080": f"{PROXY}:{ports.gateway}",
+            "192.0.2.11:8081": f"{PROXY}:{ports.gateway_admin}",
+            "157.230.42.1 }": f"{UPSTREAM} }}",
+            "192.0.2.0/24 }": f"{OPERATOR} }}",
+            "default-server check": "default-server",  # a test counts every request
+            **changes,
+        },
+    )
+    (folder / "haproxy.cfg").write_text(file, encoding="utf-8")
+    return ["haproxy", "-db", "-f", f"{folder}/haproxy.cfg"]
+
+
 WRITERS: dict[str, Callable[[Path, Ports, dict[str, str]], list[str]]] = {
     "nginx": nginx,
     "caddy": caddy,
+    "haproxy": haproxy,
 }
 
 
@@ -189,7 +220,7 @@ async def front(
     """Run a proxy in front of these two ports.
 
     Args:
-        kind: `nginx` or `caddy`.
+        kind: `nginx`, `caddy` or `haproxy`.
         folder: for its files.
         gateway: the gateway's port, and the operator's.
         changes: what else is written anew in its file, old text and new.

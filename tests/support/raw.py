@@ -95,7 +95,8 @@ class RawUpstream:
                     break
         if self.resets:
             raw: socket.socket = writer.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+            with suppress(OSError):  # the other side may be gone already
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
