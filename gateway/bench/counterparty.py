@@ -52,10 +52,11 @@ class Counterparty:
     def __init__(self) -> None:
         self.toss = Toss()
         self.panels = Panels()
+        self.delay_s = 0.0
 
     async def start(self) -> Started:
         """Listen as the upstream and as every panel."""
-        upstream = await _listen(lambda: Answerer(self.toss.answer))
+        upstream = await _listen(lambda: Answerer(self.toss.answer, lambda: self.delay_s))
         panels = [await _listen(lambda: Answerer(self.panels.answer)) for _ in range(PANELS)]
         return Started(upstream, panels)
 
@@ -69,6 +70,15 @@ class Counterparty:
     async def do_load(self, **values: Any) -> object:  # noqa: ANN401  read just below
         """Run a load."""
         return await Load(msgspec.convert(values, Job)).run()
+
+    async def do_loads(self, *, jobs: list[dict[str, Any]]) -> object:
+        """Run loads at the same time."""
+        return await asyncio.gather(*(Load(msgspec.convert(job, Job)).run() for job in jobs))
+
+    async def do_delay(self, *, seconds: float) -> object:
+        """Have the upstream answer each request after so long from now on."""
+        self.delay_s = seconds
+        return True
 
     async def do_way(self, **values: Any) -> object:  # noqa: ANN401  read just below
         """Place orders, call back about each, and wait until every panel has been told."""

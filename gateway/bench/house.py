@@ -28,6 +28,9 @@ listen = "{host}:0"
 base_url = "http://{host}:{upstream}"
 callback_ips = ["{host}"]
 
+[storage]
+url = "{storage}"
+
 [recheck]
 schedule_s = [{recheck_s}]
 
@@ -52,6 +55,7 @@ class House:
         folder: empty, or not there yet.
         others: where upstream and panels listen.
         recheck_s: the schedule of look-ups.
+        storage: the journal's URL, by default a file in the folder.
         like: another house's folder, whose journal is copied; its gateway does not run.
         keys: the resellers' keys, by code.
         port: where the gateway listens.
@@ -61,6 +65,7 @@ class House:
     others: Started
     recheck_s: str = "600"
     like: Path | None = None
+    storage: str = "sqlite:///gateway.db"
     keys: dict[str, str] = field(init=False)
     port: int = field(default_factory=free_port)
 
@@ -73,6 +78,7 @@ class House:
                 port=self.port,
                 upstream=self.others.upstream,
                 recheck_s=self.recheck_s,
+                storage=self.storage,
             ),
             encoding="utf-8",
         )

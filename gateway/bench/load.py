@@ -41,6 +41,7 @@ class Job(msgspec.Struct, kw_only=True):
         count_s: seconds that are.
         most: requests in all.
         rate: requests a second; 0: each connection asks again as soon as it is answered.
+        timed: what each answer took is told, also without a rate.
     """
 
     host: str
@@ -56,6 +57,7 @@ class Job(msgspec.Struct, kw_only=True):
     count_s: float = 4.0
     most: int = 1_000_000
     rate: float = 0.0
+    timed: bool = False
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -67,7 +69,7 @@ class Outcome(msgspec.Struct, kw_only=True):
         asked: requests until then, with those that were not counted.
         cpu_s: of the process that was asked, while it was counted.
         own_cpu_s: of the counterparty itself, meanwhile.
-        took_ms: of each answer that was counted, from when it was due; where there was a rate.
+        took_ms: of each answer that was counted, from when it was due; where it was asked for.
         faults: answers that were wrong, and connections that were lost, at any time.
         first_fault: the first of them.
     """
@@ -200,7 +202,7 @@ class Load:
             self._wrong(answer)
         elif self._counting:
             self.answered += 1
-            if self.job.rate:
+            if self.job.rate or self.job.timed:
                 self.took_ms.append(took_s * _MS_PER_S)
 
     def _go_on(self, asker: Asker, now: float) -> None:

@@ -34,6 +34,7 @@ PARTS: Mapping[str, Callable[[Stage], list[Figure]]] = MappingProxyType(
 )
 _FORGETFUL = ("tmpfs", "ramfs")
 STEPS = "steps"  # a part without a yardstick
+SHARED = "shared"  # a part that needs a PostgreSQL, and is measured where one is named
 NAMES = (*PARTS, STEPS)
 
 
@@ -54,8 +55,22 @@ def _measured(name: str, everything: Stage) -> list[Figure]:
         return [Figure(name=name, title=name, unit="", gateway=(), failed=str(error))]
 
 
-def run(names: Sequence[str], size: Size) -> Report:
+def _shared(everything: Stage, storage: str) -> list[Figure]:
+    from gateway.bench.shared import run_shared  # which needs asyncpg
+
+    try:
+        return run_shared(everything, storage)
+    except BenchError as error:
+        return [Figure(name=SHARED, title=SHARED, unit="", gateway=(), failed=str(error))]
+
+
+def run(names: Sequence[str], size: Size, storage: str = "") -> Report:
     """Measure these parts.
+
+    Args:
+        names: of the parts.
+        size: how much is measured.
+        storage: where gateways share a journal, for that part alone.
 
     Raises:
         BenchError: not even the counterparty started.
@@ -68,6 +83,8 @@ def run(names: Sequence[str], size: Size) -> Report:
         for name in names:
             if name == STEPS:
                 report.steps = run_steps(everything)
+            elif name == SHARED:
+                report.figures += _shared(everything, storage)
             else:
                 report.figures += _measured(name, everything)
         if file_system(Path(folder)) in _FORGETFUL:

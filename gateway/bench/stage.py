@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -147,6 +147,27 @@ class Stage:
         """Run a load of orders, each with a trx_id that was never used; none ends."""
         job = {"targets": house.order_targets(), "names": unused_names(), "expect": PENDING} | job
         return self.load(what, at, **job)
+
+    def spread(self, what: str, at: Sequence[At], **job: Any) -> list[Outcome]:  # noqa: ANN401
+        """Run a load of orders at each of several gateways at the same time.
+
+        Raises:
+            BenchError: an answer was wrong.
+        """
+        job = {
+            "expect": PENDING,
+            "host": HOST,
+            "warm_s": self.size.warm_s + 1,
+            "count_s": 2 * self.size.count_s,
+            **job,
+        }
+        jobs = [{**job, "port": a.port, "pid": a.pid, "names": unused_names()} for a in at]
+        said = self.others.ask("loads", job["warm_s"] + job["count_s"] + _MARGIN_S, jobs=jobs)
+        return [self._checked(what, each) for each in msgspec.convert(said, list[Outcome])]
+
+    def delay(self, seconds: float) -> None:
+        """Have the upstream take its time from now on."""
+        self.others.ask("delay", START_S, seconds=seconds)
 
     def way(self, what: str, at: At, house: House, orders: int, names: str = "") -> Way:
         """Place orders and follow each to its end: called back, settled, delivered.

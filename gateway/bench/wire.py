@@ -31,10 +31,14 @@ class Answerer(asyncio.Protocol):
 
     Args:
         answer: makes the whole answer out of a request's path and query.
+        delay_s: says after how many seconds it goes out.
     """
 
-    def __init__(self, answer: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self, answer: Callable[[bytes], bytes], delay_s: Callable[[], float] = float
+    ) -> None:
         self._answer = answer
+        self._delay_s = delay_s
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -46,9 +50,16 @@ class Answerer(asyncio.Protocol):
         data = self._rest + data
         while (end := data.find(END)) >= 0:
             target = data[_GET : data.find(b" ", _GET)]
-            self._transport.write(self._answer(target))
+            self._send(self._answer(target))
             data = data[end + len(END) :]
         self._rest = data
+
+    def _send(self, answer: bytes) -> None:
+        delay_s = self._delay_s()
+        if delay_s:
+            asyncio.get_running_loop().call_later(delay_s, self._transport.write, answer)
+        else:
+            self._transport.write(answer)
 
 
 class Asker(asyncio.Protocol):

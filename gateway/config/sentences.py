@@ -62,6 +62,10 @@ KEYS_ID: Final[Mapping[str, str]] = MappingProxyType(
         " postgresql://USER:SANDI@HOST/NAMA.",
         "storage.pool": "Jumlah koneksi ke PostgreSQL paling banyak. Kalau semua terpakai selama"
         " 5 detik, trx dijawab 503.",
+        "storage.lease_s": "Detik. Selama ini gateway di PostgreSQL memegang apa yang sudah"
+        " dimulainya, dihitung dari tanda hidupnya yang terakhir; sesudah itu gateway lain"
+        " mengambil alih. Harus lebih dari dua kali upstream.timeout_s. SQLite hanya punya satu"
+        " gateway.",
         "storage.checkpoints": "false menyerahkan log jurnal (-wal) ke Litestream. Tanpa"
         " program itu lognya membesar terus. Biarkan true kalau tidak memakai Litestream.",
         "secrets.key_file": "File kunci pembuka segel, mode 0600, di folder config.toml kalau"

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     DISK_LOW = "disk_low"
     CLOCK_SET = "clock_set"
     BACKUP_OLD = "backup_old"
+    JOURNAL_RESTORED = "journal_restored"
 
 
 class Said(NamedTuple):
@@ -226,6 +227,17 @@ KINDS = MappingProxyType(
             Said(
                 "Pastikan NTP jalan (timedatectl). Jadwal sudah digeser sendiri.",
                 "See that NTP runs (timedatectl). What was planned has been moved already.",
+            ),
+        ),
+        Kind.JOURNAL_RESTORED: Sort(
+            Severity.CRITICAL,
+            Said("Jurnal dikembalikan dari backup", "The journal was restored from a backup"),
+            _ACKED,
+            Said(
+                "Order setelah backup itu hanya diketahui supplier. Gateway menanyakannya dulu"
+                " sebelum membeli; jalankan reconcile untuk hari itu, cocokkan dengan reseller.",
+                "Orders after that backup are known to the upstream alone. The gateway asks before"
+                " it buys; run reconcile for that day, and settle with the resellers.",
             ),
         ),
         Kind.BACKUP_OLD: Sort(

@@ -162,10 +162,11 @@ class Notifier:
         """Tell each channel what it has not heard yet; returns what is to be written down."""
         if not due:
             return []
-        if not self.channels:
+        channels = self.channels  # a reload may put others in their place meanwhile
+        if not channels:
             return [_done(one, self._clock(), "nobody is to be told") for one in due]
-        told = await asyncio.gather(*(self._on(channel, due) for channel in self.channels))
-        results = dict(zip((channel.name for channel in self.channels), told, strict=True))
+        told = await asyncio.gather(*(self._on(channel, due) for channel in channels))
+        results = dict(zip((channel.name for channel in channels), told, strict=True))
         return [self._outcome(one, results) for one in due]
 
     async def _on(self, channel: Channel, due: Sequence[Notice]) -> Told:
@@ -237,10 +238,11 @@ class Notifier:
     async def test(self) -> list[dict[str, Any]]:
         """Send a test to each channel now; returns what came back."""
         text = trial_text(self.name, self._clock())
-        told = await asyncio.gather(*(self._say(one, text, ()) for one in self.channels))
+        channels = self.channels
+        told = await asyncio.gather(*(self._say(one, text, ()) for one in channels))
         return [
             {"channel": channel.name, "ok": result.ok, "said": result.said}
-            for channel, result in zip(self.channels, told, strict=True)
+            for channel, result in zip(channels, told, strict=True)
         ]
 
 

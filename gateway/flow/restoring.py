@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.clock import Clock
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.errors import Code, JournalUnavailable, Refused
 from gateway.domain.evidence import OPEN_STATUSES, Evidence
@@ -117,8 +118,8 @@ class Restoring:
             return
         self._settlement.hold_sends(held=True)
         since = when(self._mark.taken_at) or "its last order"
-        alert = f"the journal was restored: what was ordered after {since} only the upstream knows"
-        await self._store.raise_alert(Entry(self._clock(), "alert", alert))
+        text = f"the journal was restored: what was ordered after {since} only the upstream knows"
+        await self._store.raise_alert(Alarm(self._clock(), Kind.JOURNAL_RESTORED, text))
         log.warning("journal.restored", at=self._mark.at, taken_at=self._mark.taken_at)
 
     @property

@@ -33,6 +33,7 @@ EVERY_S = 60.0
 BACKUP = "backup.last"
 """What a backup leaves in the journal's meta: `{"at": ms, "path": …, "bytes": n}`."""
 
+_FIRST_AFTER_S = 3.0  # a start has more urgent things to ask of the journal
 _TICK_S = 1.0  # between two looks at the loop's lag
 _HISTORY_EVERY_MS = 60 * MS_PER_S
 KEPT_MS = 30 * 24 * 3600 * MS_PER_S  # of saldo and notices: a month, as the books are kept
@@ -121,6 +122,7 @@ class Watch:
         """Look, for ever."""
         lag = asyncio.create_task(self._watch_loop())
         try:
+            await self.bell.wait(_FIRST_AFTER_S)
             while True:
                 try:
                     await self.look()

@@ -106,12 +106,12 @@ class PostgresSide:
         self._numbered = [(row["name"], row["column"]) for row in rows if row["is_numbered"]]
         return [self._table(name, [row for row in rows if row["name"] == name]) for name in names]
 
-    def _table(self, name: str, rows: Sequence[asyncpg.Record]) -> Table:
-        self._truths[name] = frozenset(row["column"] for row in rows if row["is_truth"])
-        self._given[name] = [row["column"] for row in rows if row["column"] in GIVEN]
+    def _table(self, of: str, rows: Sequence[asyncpg.Record]) -> Table:
+        self._truths[of] = frozenset(row["column"] for row in rows if row["is_truth"])
+        self._given[of] = [row["column"] for row in rows if row["column"] in GIVEN]
         keys = sorted((row["in_key"], row["column"]) for row in rows if row["in_key"] is not None)
         columns = tuple(row["column"] for row in rows)
-        return Table(name, columns, tuple(column for _, column in keys))
+        return Table(of, columns, tuple(column for _, column in keys))
 
     async def count(self, table: Table) -> int:
         """Return how many rows are moved."""
@@ -168,9 +168,9 @@ class PostgresSide:
             self._made_last.append(index["made_by"])
             await self._connection.execute(f"DROP INDEX {index['name']}")
         for each in await self.session.rows(_REFERENCES):
-            table, named = f"ALTER TABLE {each['name']}", f"CONSTRAINT {each['reference']}"
-            self._made_last.append(f"{table} ADD {named} {each['made_by']}")
-            await self._connection.execute(f"{table} DROP {named}")
+            alter, named = f"ALTER TABLE {each['name']}", f"CONSTRAINT {each['reference']}"
+            self._made_last.append(f"{alter} ADD {named} {each['made_by']}")
+            await self._connection.execute(f"{alter} DROP {named}")
 
     async def write(self, table: Table, rows: Sequence[Row]) -> None:
         """Add rows."""

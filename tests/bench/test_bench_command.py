@@ -67,6 +67,31 @@ def test_it_measures(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.timeout(180)
+def test_it_measures_gateways_that_share_a_journal(folder: Path) -> None:
+    words = ("--fast", "--pairs", "1", "--seconds", "0.2", "--json")
+    with _bench(folder, *words, "--storage", "temporary") as bench:
+        out, err = bench.communicate(timeout=2 * ANSWERS_S)
+    told = json.loads(out)
+    assert bench.returncode == 0, err
+    figures = {figure["name"]: figure for figure in told["figures"]}
+    names = {f"shared-{n}{what}" for n in (1, 2, 3) for what in ("", "-p50", "-p99", "-cpu")}
+    assert names < figures.keys()
+    for name in names:
+        assert min(*figures[name]["gateway"], *figures[name]["yardstick"]) > 0, name
+    assert figures["shared-1-p50"]["gateway"][0] >= 300, "the upstream takes so long"
+    assert list(folder.iterdir()) == []
+
+
+def test_a_database_that_is_away_is_said_without_its_password(folder: Path) -> None:
+    url = "postgresql://user:s3cret@127.0.0.1:1/nowhere"
+    with _bench(folder, "--fast", "--storage", url) as bench:
+        out, err = bench.communicate(timeout=ANSWERS_S)
+    assert bench.returncode == 1
+    assert "PostgreSQL: " in out
+    assert "s3cret" not in out + err
+
+
 async def test_ended_in_the_middle_it_takes_its_processes_and_files_with_it(folder: Path) -> None:
     with _bench(folder, "--only", "orders") as bench:
         await eventually(lambda: len(_children(bench.pid)) > 1)

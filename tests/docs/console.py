@@ -27,12 +27,6 @@ EXCEPTIONS: Final = {
 }
 """What is not run, by how it begins, each with the reason."""
 
-COMING: Final = {"admin", "backup", "restore", "reconcile", "migrate-db"}
-"""Commands that a page may name before this program has them; as soon as it has, they are run."""
-
-COMING_PAGES: Final = {"docs/backup.md", "docs/scale.md"}
-"""Pages that may be linked to before they are there."""
-
 _LASTING: Final = {
     r"otomax-gateway sandbox ": "sandbox upstream:",
     r"python3 -m http\.server ": "Serving HTTP",

@@ -16,10 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import click
-
-from gateway.cli.main import otomax_gateway
-from tests.docs.console import COMING, Step, agrees, steps
+from tests.docs.console import Step, agrees, steps
 from tests.docs.markdown import ROOT
 from tests.journey.processes import free_port
 
@@ -103,7 +100,7 @@ class Story:
         self._furnish()
         people = [Step(f"people:{n}", told, "", "") for n, told in enumerate(_PEOPLE)]
         told = [people] if self._is_peopled else []
-        told += [[step for step in steps(page) if not _is_left_out(step)] for page in pages]
+        told += [[step for step in steps(page) if not step.left_out] for page in pages]
         script = self._work / "script"
         script.write_text(_LIBRARY + "".join(map(self._page, told)), encoding="utf-8")
         self._bash(script)
@@ -198,17 +195,6 @@ class Story:
         if expected and not agrees(expected, said):
             return f"{step.where}: {step.told}\n--- came\n{said}\n--- the page shows\n{expected}"
         return ""
-
-
-def _is_left_out(step: Step) -> bool:
-    return bool(step.left_out) or coming(step.command)
-
-
-def coming(command: str) -> bool:
-    """Tell whether this names a command that the program does not have yet."""
-    there = otomax_gateway.list_commands(click.Context(otomax_gateway))
-    named = set(re.findall(r"otomax-gateway ([a-z][\w-]*)", command))
-    return bool(named & COMING - set(there))
 
 
 def _slug(text: str) -> str:

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.sandbox import Sandbox
 from tests.nodes.conftest import OpenNode
-from tests.support import FakeUpstream, House
-from tests.support.upstream import after, says
+from tests.support import FakeUpstream, House, eventually
+from tests.support.upstream import after, invoice, says
 
 SUCCESS = (
     "R#{trx_id} ML_1 {product_code}.{user_id}, status SUCCESS. Budi - 9() . RefId: ML_1 ."
@@ -75,3 +75,38 @@ async def test_a_crowd_at_three_gateways_buys_each_once(
         assert len({line.rpartition(": ML_")[2] for line in said}) == 1, (name, said)
     for name in names:
         assert (await houses[0].shown(f"toko-{name}"))["sends"] == 1
+
+
+async def test_what_is_called_back_at_another_gateway_is_known_when_the_reply_is_told(
+    open_node: OpenNode, upstream: FakeUpstream
+) -> None:
+    """The send is under way at one, the callback comes to another: PENDING is no longer true."""
+    gate = asyncio.Event()
+    upstream.order = after(gate, upstream.order)
+    one, two, _ = await three(open_node, upstream.url)
+    asked = asyncio.create_task(one.order("A1"))
+    await eventually(lambda: upstream.orders)
+    assert await two.call_back("SUCCESS", "toko-A1") == 200
+    gate.set()
+    assert ", status SUCCESS. Budi" in await asked
+
+
+async def test_equal_questions_at_three_gateways_are_one_look_up(
+    open_node: OpenNode, upstream: FakeUpstream
+) -> None:
+    houses = await three(open_node, upstream.url)
+    for house in houses:  # nobody but panels asks
+        await silence(house)
+    await houses[0].order("A1")
+    upstream.look_up = invoice("SUCCESS", "Budi . RefId: ML_1")
+    asked = len(upstream.asked)
+    lines = await asyncio.gather(*(house.status("A1") for house in houses))
+    assert all(", status SUCCESS. Budi" in line for line in lines)
+    assert len(upstream.asked) - asked == 1
+
+
+async def silence(house: House) -> None:
+    """Let a gateway look nothing up by itself."""
+    recheck = house.gateway._workers[2]
+    recheck.cancel()
+    await asyncio.gather(recheck, return_exceptions=True)

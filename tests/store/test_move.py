@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.errors import JournalUnavailable, NotDone
 from gateway.domain.order import Order, Status
@@ -88,7 +89,7 @@ async def fill(where: Where, copies: int = 3) -> None:
     for copy in range(copies):
         await fill_orders(store, f"{copy:05}")
     await store.keep_callback("toko-nobody", Form.JSON, HOSTILE, T0)
-    await store.raise_alert(Entry(T0, "alert", HOSTILE))
+    await store.raise_alert(Alarm(T0, Kind.CLOCK_SET, HOSTILE))
     await store.put_meta("odd", bytes(range(256)))
     await store.note_time(T0, furthest=10**6)
     await store.close()

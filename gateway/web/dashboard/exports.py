@@ -20,6 +20,7 @@ from gateway.domain.errors import JournalUnavailable
 from gateway.flow.ledger import LOST, OPEN, SOLD
 from gateway.log import get_logger
 from gateway.store import OrderSearch
+from gateway.web.connection import SERVER
 from gateway.web.dashboard.orders import read_filter
 from gateway.web.dashboard.resellers import PERIODS
 from gateway.web.dashboard.sheet import MARK, Bare, Cell, line
@@ -74,6 +75,7 @@ class Exports:
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/csv; charset=utf-8",
+                "Server": SERVER,
                 "Content-Disposition": f'attachment; filename="{file}"',
             }
         )

@@ -72,44 +72,43 @@ class LinkPage:
 
     def routes(self) -> dict[str, Handler]:
         """Return the paths with who answers them."""
-        return {f"{PATH}{{token}}": self.show, f"{PATH}{{token}}/{{name}}": self.style}
+        return {f"{PATH}{{token}}": self.show}
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show the orders, those from a number back, or the one of a trx_id."""
+        self._count(request)
+        token = request.match_info["token"]
         try:
-            link = await self._link(request)
-            return await self._page(request, link)
+            if token in _STYLES:
+                return await self._style(token)
+            found = await self._links.find(token) if len(token) <= _MAX_TOKEN else None
+            if found is None:
+                raise web.HTTPNotFound
+            return await self._page(request, found)
         except JournalUnavailable:
             return web.Response(status=503, text="503\n", headers={"Retry-After": "30"})
 
-    async def style(self, request: web.Request) -> web.StreamResponse:
-        """Return a stylesheet: below the token, for without one there is nothing here."""
-        try:
-            await self._link(request)
-        except JournalUnavailable:
-            return web.Response(status=503)
-        name = request.match_info["name"]
-        if name not in _STYLES:
+    async def _style(self, name: str) -> web.StreamResponse:
+        """Return a stylesheet: beside the links, so that no page holds its own token.
+
+        Raises:
+            HTTPNotFound: there is no link that it could belong to.
+        """
+        if not await self._links.living():
             raise web.HTTPNotFound
         body = await asyncio.to_thread(content, name)
         response = web.Response(body=body, content_type=TYPES[name], charset="utf-8")
-        return _hardened(response, "private, max-age=86400")
+        return _hardened(response, "private, max-age=3600")
 
-    async def _link(self, request: web.Request) -> LinkRow:
-        """Return the link that a request holds.
+    def _count(self, request: web.Request) -> None:
+        """Count a look.
 
         Raises:
-            HTTPNotFound: none, as for every address that does not exist.
             HTTPTooManyRequests: this household looks too often.
         """
         address = self._gate.address(request)
         if not self.looks.may(household(address) if address is not None else "-"):
             raise web.HTTPTooManyRequests(headers={"Retry-After": "60"})
-        token = request.match_info["token"]
-        found = await self._links.find(token) if len(token) <= _MAX_TOKEN else None
-        if found is None:
-            raise web.HTTPNotFound
-        return found
 
     async def _page(self, request: web.Request, link: LinkRow) -> web.StreamResponse:
         shapes = self._shapes(request)
@@ -121,7 +120,6 @@ class LinkPage:
             say=lambda key, **values: say(key, shapes.language, **values),
             shapes=shapes,
             link=link,
-            path=request.path,
             q=wanted,
             rows=list(zip(orders, told, strict=True)),
             next_id=next_id,

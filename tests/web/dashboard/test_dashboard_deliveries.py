@@ -142,7 +142,8 @@ async def test_what_is_paused_elsewhere_is_seen_soon(
     house: House, panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "_PAUSED_FOR_S", 0.2)
-    await asyncio.sleep(0.3)  # what was read before is no longer taken for true
+    house.gateway.relay.look_who_is_paused()
+    await asyncio.sleep(0.3)
     store, host = house.gateway.store, host_of(panel)
     await store.pause_host(PausedHost(host=host, since=0, who="another gateway"))
     await asyncio.sleep(0.6)

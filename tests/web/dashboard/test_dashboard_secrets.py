@@ -1,0 +1,28 @@
+"""No page shows a secret: of the reseller, the upstream, an order, or who is logged in."""
+
+from tests.support import FakeUpstream, House, Panel, eventually, says
+from tests.support.browser import PASSWORD, Browser
+from tests.web.dashboard.test_dashboard_door import routes, target
+from tests.web.dashboard.test_dashboard_orders import SOLD
+from tests.web.native import NATIVE, PIN
+
+
+async def test_no_page_shows_a_secret(
+    house: House, operator: Browser, upstream: FakeUpstream, panel: Panel
+) -> None:
+    upstream.order = says(SOLD)
+    key = await house.add("kios", callback_url=f"{panel.url}/cb?token=hidden-token", **NATIVE)
+    await house.order(reseller="kios")
+    await eventually(lambda: panel.targets)
+    fresh = await house.gateway.desk.do("reseller.rotate_key", {"code": "kios"})
+    (token,) = [c.value for c in operator.client.cookie_jar if c.key == "otomax_session"]
+    callback = house.token("kios-T1").partition(".")[0]
+    secrets = {key, fresh["key"], "upstream-key-of-kios", PIN, NATIVE["password"], callback}
+    house.secrets.add(fresh["key"])
+    for route in routes(house):
+        if route.method != "GET" or route.path == "/live":
+            continue
+        page = await operator.get(target(route))
+        shown = page.text + repr(page.headers) + str(page.url)
+        for secret in (*secrets, token, PASSWORD, "hidden-token", "$argon2"):
+            assert secret not in shown, (route.path, secret)
