@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
-from gateway.domain.alert import Alert
+from gateway.domain.alert import Alarm
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import NotDone
 from gateway.domain.order import Order
@@ -36,13 +36,17 @@ from gateway.store import (
 from gateway.store.archive import open_archive
 from gateway.store.nodes import Nodes
 from gateway.store.postgres_archive import forget, old_part
+from gateway.store.postgres_hosts import HostTables
+from gateway.store.postgres_keeping import PostgresKeeping
+from gateway.store.postgres_links import LinkTables
 from gateway.store.postgres_lists import (
     first_wanted,
-    newest_alerts,
     newest_deliveries,
     newest_orders,
 )
 from gateway.store.postgres_nodes import NOW, PostgresNodes
+from gateway.store.postgres_notices import PostgresNotices
+from gateway.store.postgres_office import OfficeTables
 from gateway.store.postgres_orders import SELECT_ORDER, OrderWrites
 from gateway.store.postgres_outbox import (
     SELECT_DELIVERY,
@@ -52,15 +56,15 @@ from gateway.store.postgres_outbox import (
     resend_part,
 )
 from gateway.store.postgres_pool import Database, Session
+from gateway.store.postgres_products import ProductTables
 from gateway.store.postgres_resellers import accounts, put_resellers, resellers
 from gateway.store.postgres_saldi import Saldi
 from gateway.store.postgres_seals import SealsFrom, seal_part
+from gateway.store.postgres_search import SearchTables
 from gateway.store.postgres_upkeep import (
     bring_back,
-    end_alert,
     move_times,
     note_time,
-    raise_alert,
 )
 from gateway.store.rows import delivery_from, order_from
 
@@ -87,7 +91,15 @@ SELECT * FROM (
 """
 
 
-class PostgresStore:
+class PostgresStore(
+    OfficeTables,
+    SearchTables,
+    HostTables,
+    LinkTables,
+    ProductTables,
+    PostgresNotices,
+    PostgresKeeping,
+):
     """`gateway.store.Store` on a PostgreSQL database."""
 
     def __init__(self, database: Database, nodes: PostgresNodes) -> None:
@@ -155,19 +167,11 @@ class PostgresStore:
 
         return await self._database.repeat(work)
 
-    async def _count(self, sql: str, *values: object) -> int:
-        """Write what may be written twice."""
-
-        async def work(session: Session) -> int:
-            return await session.count(sql, *values)
-
-        return await self._database.repeat(work)
-
     async def interrupt_sends(self, now: int) -> int:  # noqa: ARG002  by the nodes' clock
         """Leave alone what other nodes are sending: what dead ones were, every beat takes over."""
         return 0
 
-    async def move_times(self, by: int, alert: Entry, seen: int) -> int | None:
+    async def move_times(self, by: int, alert: Alarm, seen: int) -> int | None:
         return await self._database.transact(partial(move_times, by=by, alert=alert, seen=seen))
 
     async def told_saldo(self, order_id: int) -> int | None:
@@ -188,30 +192,6 @@ class PostgresStore:
     async def noted_time(self) -> int | None:
         value = await self.meta("time")
         return None if value is None else int(value)
-
-    async def raise_alert(self, alert: Entry) -> bool:
-        return await self._database.transact(partial(raise_alert, alert=alert))
-
-    async def end_alert(self, begin: str, now: int) -> int:
-        return await self._database.transact(partial(end_alert, begin=begin, now=now))
-
-    async def alerts(
-        self, *, with_acked: bool = False, before_id: int | None = None, limit: int = 50
-    ) -> list[Alert]:
-        work = partial(newest_alerts, before_id=before_id, limit=limit, with_acked=with_acked)
-        return await self._database.repeat(work)
-
-    async def ack_alerts(self, ids: Collection[int] | None, now: int) -> list[int]:
-        sql = (
-            "UPDATE alerts SET acked_at = $1 WHERE acked_at IS NULL"
-            " AND ($2::bigint[] IS NULL OR id = ANY ($2)) RETURNING id"
-        )
-        values = (now, None if ids is None else list(ids))
-
-        async def work(session: Session) -> list[int]:
-            return sorted(row[0] for row in await session.rows(sql, *values))
-
-        return await self._database.transact(work)
 
     async def timeline(self, order_id: int) -> list[Entry]:
         sql = "SELECT at, kind, text FROM timeline WHERE order_id = $1 ORDER BY n"
@@ -276,7 +256,7 @@ class PostgresStore:
             "INSERT INTO waiting_callbacks (upstream_trx_id, form, query, received_at, next_at)"
             " VALUES ($1, $2, $3, $4, $4) ON CONFLICT DO NOTHING"
         )
-        await self._count(sql, upstream_trx_id, form, text, now)
+        await self._database.changed(sql, upstream_trx_id, form, text, now)
 
     async def waiting_callbacks(self, now: int, limit: int) -> list[WaitingCallback]:
         sql = (
@@ -297,10 +277,12 @@ class PostgresStore:
 
     async def put_off_callback(self, callback_id: int, next_at: int | None) -> None:
         if next_at is None:
-            await self._count("DELETE FROM waiting_callbacks WHERE id = $1", callback_id)
+            await self._database.changed(
+                "DELETE FROM waiting_callbacks WHERE id = $1", callback_id
+            )
         else:
             sql = "UPDATE waiting_callbacks SET next_at = $2 WHERE id = $1"
-            await self._count(sql, callback_id, next_at)
+            await self._database.changed(sql, callback_id, next_at)
 
     async def resellers(self) -> list[ResellerRow]:
         return await self._database.repeat(resellers)
@@ -331,7 +313,7 @@ class PostgresStore:
 
     async def put_meta(self, key: str, value: bytes) -> None:
         sql = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-        await self._count(sql, key, value)
+        await self._database.changed(sql, key, value)
 
     async def seal_anew(
         self, seal_anew: Callable[[bytes], bytes], names: Collection[str]
@@ -371,7 +353,7 @@ class PostgresStore:
             "INSERT INTO meta (key, value) VALUES ('writable', '')"
             " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
         )
-        await self._count(sql)
+        await self._database.changed(sql)
 
     def announce(self, about: dict[str, str]) -> None:
         """Say nothing: who has a command opens the journal himself, and needs no gateway."""

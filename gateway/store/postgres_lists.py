@@ -14,7 +14,7 @@ from gateway.store import DeliveryFilter, OrderFilter
 from gateway.store.postgres_orders import SELECT_ORDER
 from gateway.store.postgres_outbox import SELECT_DELIVERY
 from gateway.store.postgres_pool import Session
-from gateway.store.rows import delivery_from, order_from
+from gateway.store.rows import ALERT_COLUMNS, alert_from, delivery_from, order_from
 
 _NEWEST: Final = 2**62  # above every number
 _NEWEST_FIRST: Final = "ORDER BY id DESC LIMIT $2"
@@ -86,12 +86,11 @@ async def newest_alerts(
     """List alerts, newest first."""
     which = "a.id < $1" if with_acked else "a.id < $1 AND a.acked_at IS NULL"
     sql = (
-        "SELECT a.id, o.reseller || '-' || o.trx_id AS order, a.text, a.raised_at, a.acked_at"
-        f" FROM alerts a LEFT JOIN orders o ON o.id = a.order_id WHERE {which}"
-        " ORDER BY a.id DESC LIMIT $2"
+        f"SELECT {ALERT_COLUMNS} FROM alerts a LEFT JOIN orders o ON o.id = a.order_id"
+        f" WHERE {which} ORDER BY a.id DESC LIMIT $2"
     )
     rows = await session.rows(sql, _NEWEST if before_id is None else before_id, limit)
-    return [Alert(**dict(row)) for row in rows]
+    return [alert_from(tuple(row)) for row in rows]
 
 
 async def first_wanted(session: Session, wanted: DeliveryFilter, first_id: int) -> int | None:

@@ -12,9 +12,11 @@ from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
+from gateway.domain.alert import What
 from gateway.domain.delivery import Message
 from gateway.domain.order import Order
-from gateway.store import Entry, Record
+from gateway.store import Entry, Record, as_step
+from gateway.store.postgres_alerts import notice_sql, raise_sql
 from gateway.store.postgres_fence import RAISED, Fenced, FencedChange, draw
 from gateway.store.postgres_known import KnownOrders
 from gateway.store.postgres_nodes import PostgresNodes
@@ -138,14 +140,16 @@ async def _write(
         *_columns_of(record.entries),
         record.told_saldo,
         *changing_values(order),
-        *(() if alert is None else (alert.at, alert.kind, alert.text)),
+        *(() if alert is None else (alert.at, alert.kind, alert.about, alert.text)),
         *(() if message is None else message_values(message, record.tell_at)),
     )
     if row is None or not row["is_changed"]:
         return None
     entries = () if row["is_said"] else record.entries
     if alert is not None:
-        entries, alert = ((*entries, alert), alert) if row["is_raised"] else (entries, None)
+        entries, alert = (
+            ((*entries, as_step(alert)), alert) if row["is_raised"] else (entries, None)
+        )
     return replace(record, order=order, entries=entries, alert=alert)
 
 
@@ -214,13 +218,17 @@ def _change_sql(node: int, *, once: bool, alert: bool, told: bool) -> str:
     }
     first = 8 + len(CHANGING_ORDER_COLUMNS)
     if alert:
-        at, kind, text = f"${first}::bigint", f"${first + 1}::text", f"${first + 2}::text"
-        parts["raised"] = (
-            f"INSERT INTO alerts (order_id, text, raised_at) SELECT id, {text}, {at}"
-            " FROM changed ON CONFLICT DO NOTHING RETURNING id"
+        at, kind, about, text = (
+            f"${n}::{type_}" for n, type_ in enumerate(("bigint", "text", "text", "text"), first)
         )
-        steps += f" UNION ALL SELECT {_LAST}, {at}, {kind}, {text} FROM raised"
-        first += 3
+        parts["wanted"] = (
+            f"SELECT id AS order_id, {kind} AS kind, {about} AS about, {text} AS text, {at} AS at"
+            " FROM changed"
+        )
+        parts["raised"] = raise_sql("wanted")
+        parts["noticed"] = notice_sql("raised", What.RAISED)
+        steps += f" UNION ALL SELECT {_LAST}, {at}, 'alert', {text} FROM raised"
+        first += 4
     parts["steps"] = _add_steps("changed", steps)
     if told:
         parts["superseded"] = (

@@ -11,9 +11,11 @@ from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
+from gateway.domain.alert import What
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.store import Busy, DeliveryFilter, DeliveryRecord, Entry, Resent
 from gateway.store.nodes import ClaimLost
+from gateway.store.postgres_alerts import end_sql, notice_sql, raise_sql
 from gateway.store.postgres_fence import RAISED, Fenced, FencedChange
 from gateway.store.postgres_pool import Database, Session
 from gateway.store.rows import DELIVERY_COLUMNS, delivery_from
@@ -163,8 +165,13 @@ async def _read(session: Session, delivery_id: int) -> Fenced[Delivery]:
 
 
 # $1 to $3 the delivery and its fences, $4 to $8 as it stands, $9 to $11 the step, $12 to $14 the
-# alert, $15 how the alerts begin that are no longer true, $16 the claim, which ends with it.
-_CHANGE: Final = """
+# alert, $15 how the alerts begin that are no longer true, $16 the claim, which ends with it, $17
+# what the alert is about.
+_UNTRUE: Final = (
+    "a.order_id = (SELECT order_id FROM changed) AND a.acked_at IS NULL"
+    " AND starts_with(a.text, $15)"
+)
+_CHANGE: Final = f"""
 WITH held AS (
     SELECT id FROM claims WHERE kind = 'delivery' AND fence = $16::bigint
         AND id = (SELECT order_id FROM deliveries WHERE id = $1) FOR UPDATE
@@ -176,18 +183,18 @@ WITH held AS (
 ), unclaimed AS (
     DELETE FROM claims c USING changed
     WHERE c.kind = 'delivery' AND c.id = changed.order_id AND c.fence = $16::bigint
-), settled AS (
-    UPDATE alerts a SET acked_at = $9::bigint FROM changed
-    WHERE a.order_id = changed.order_id AND a.acked_at IS NULL AND starts_with(a.text, $15)
-), raised AS (
-    INSERT INTO alerts (order_id, text, raised_at)
-    SELECT order_id, $14::text, $12::bigint FROM changed WHERE $14::text IS NOT NULL
-    ON CONFLICT DO NOTHING RETURNING id
+), settled AS ({end_sql(_UNTRUE, "$9::bigint")}
+), calmed AS ({notice_sql("settled", What.ENDED)}
+), wanted AS (
+    SELECT order_id, $13::text AS kind, $17::text AS about, $14::text AS text, $12::bigint AS at
+    FROM changed WHERE $14::text IS NOT NULL
+), raised AS ({raise_sql("wanted")}
+), alarmed AS ({notice_sql("raised", What.RAISED)}
 ), steps AS (
     INSERT INTO timeline (order_id, at, kind, text)
     SELECT changed.order_id, s.at, s.kind, s.text FROM changed, (
         SELECT 1 AS place, $9::bigint AS at, $10::text AS kind, $11::text AS text
-        UNION ALL SELECT 2, $12::bigint, $13::text, $14::text FROM raised
+        UNION ALL SELECT 2, $12::bigint, 'alert', $14::text FROM raised
     ) s ORDER BY s.place
 )
 SELECT EXISTS (SELECT 1 FROM changed) AS is_changed, EXISTS (SELECT 1 FROM raised) AS is_raised,
@@ -213,6 +220,7 @@ async def _write(
         *((None, None, None) if alert is None else (alert.at, alert.kind, alert.text)),
         record.settles,
         claim,
+        None if alert is None else alert.about,
     )
     if row is not None and claim is not None and not row["is_held"]:
         raise ClaimLost

@@ -136,6 +136,18 @@ class Database:
         """
         return await self.apart(self._persist(work))
 
+    async def changed(self, sql: str, *values: Any) -> int:
+        """Execute what may be executed twice; returns how many rows it wrote, that last time.
+
+        Raises:
+            JournalUnavailable: it is not known to be done.
+        """
+
+        async def work(session: Session) -> int:
+            return await session.count(sql, *values)
+
+        return await self.repeat(work)
+
     async def transact(self, work: Work[T]) -> T:
         """Do something in one transaction, once.
 

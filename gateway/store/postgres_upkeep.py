@@ -1,11 +1,12 @@
-"""What the PostgreSQL journal writes about itself: the time, dates that move with it, alerts.
+"""What the PostgreSQL journal writes about itself: the time, and dates that move with it.
 
 Functions of a session, each to be run inside a transaction.
 """
 
 from typing import Final
 
-from gateway.store import Entry
+from gateway.domain.alert import Alarm
+from gateway.store.postgres_alerts import raise_alert
 from gateway.store.postgres_fence import RAISED
 from gateway.store.postgres_pool import Session
 
@@ -19,7 +20,7 @@ _WITH_A_DATE: Final = (
 _MOVED: Final = "UPDATE changed SET clock = clock + 1 WHERE clock = $1"
 
 
-async def move_times(session: Session, by: int, alert: Entry, seen: int) -> int | None:
+async def move_times(session: Session, by: int, alert: Alarm, seen: int) -> int | None:
     """Move every date that is still to come; returns how many orders and deliveries.
 
     Once, however many nodes notice that the clock was set: None where another has done it since
@@ -44,6 +45,13 @@ async def move_times(session: Session, by: int, alert: Entry, seen: int) -> int 
     sql = "UPDATE waiting_callbacks SET next_at = next_at + $1, received_at = received_at + $1"
     await session.count(sql, by)
     await session.count("UPDATE reseller_keys SET ends_at = ends_at + $1", by)
+    sql = "UPDATE alerts SET told_at = told_at + $1 WHERE acked_at IS NULL"
+    await session.count(sql, by)
+    sql = (
+        "UPDATE notices SET next_at = next_at + $1, made_at = made_at + $1"
+        " WHERE next_at IS NOT NULL"
+    )
+    await session.count(sql, by)
     await raise_alert(session, alert)
     await note_time(session, alert.at)  # in this very transaction: no date is moved twice
     return moved
@@ -56,6 +64,7 @@ async def bring_back(session: Session, now: int, furthest: int) -> None:
         await session.count(sql, now, furthest)
     sql = f"UPDATE deliveries SET next_at = $1, fence = {RAISED} WHERE next_at > $2"
     await session.count(sql, now, furthest)
+    await session.count("UPDATE notices SET next_at = $1 WHERE next_at > $2", now, furthest)
 
 
 async def note_time(session: Session, now: int) -> None:
@@ -65,18 +74,3 @@ async def note_time(session: Session, now: int) -> None:
         " ON CONFLICT (key) DO UPDATE SET value = excluded.value"
     )
     await session.count(sql, str(now).encode())
-
-
-async def raise_alert(session: Session, alert: Entry) -> bool:
-    """Raise an alert that is about no order; False where it was raised and nobody has noted it."""
-    sql = "INSERT INTO alerts (text, raised_at) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-    return await session.count(sql, alert.text, alert.at) > 0
-
-
-async def end_alert(session: Session, begin: str, now: int) -> int:
-    """Take note of the open alerts about no order that begin so; returns how many."""
-    sql = (
-        "UPDATE alerts SET acked_at = $1 WHERE order_id IS NULL AND acked_at IS NULL"
-        " AND starts_with(text, $2)"
-    )
-    return await session.count(sql, now, begin)

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import astuple, replace
 
+from gateway.domain.alert import Alert, Kind
 from gateway.domain.delivery import Delivery, DeliveryState, Message
 from gateway.domain.order import Dialect, Order, Status
 from gateway.store import KeyRow, ResellerRow
@@ -56,6 +57,11 @@ RESELLER_COLUMNS = (
     "max_price",
 )
 KEY_COLUMNS = ("hash", "sealed", "hint", "created_at", "ends_at")
+ALERT_COLUMNS = (
+    "a.id, o.reseller || '-' || o.trx_id, a.kind, a.about, a.text, a.raised_at, a.acked_at,"
+    " a.ended_at"
+)
+"""Of an alert `a` with its order `o`, as `alert_from` reads them."""
 
 _STATUSES = {status.value: status for status in Status}
 _DIALECTS = {dialect.value: dialect for dialect in Dialect}
@@ -113,6 +119,13 @@ def delivery_from(row: Row) -> Delivery:
     message = Message(**{name: values.pop(name) for name in _MESSAGE})
     values["state"] = DeliveryState(values["state"])
     return Delivery(message=message, **values)
+
+
+def alert_from(row: Row) -> Alert:
+    """Return the alert in a row of ALERT_COLUMNS."""
+    names = ("id", "order", "kind", "about", "text", "raised_at", "acked_at", "ended_at")
+    values = dict(zip(names, row, strict=True))
+    return Alert(**{**values, "kind": Kind(values["kind"])})
 
 
 def reseller_from(row: Row, keys: Sequence[Row]) -> ResellerRow:

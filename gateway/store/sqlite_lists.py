@@ -13,12 +13,12 @@ from functools import partial
 from heapq import merge
 from typing import Any, TypeVar
 
-from gateway.domain.alert import Alert, Kind
+from gateway.domain.alert import Alert
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Order, Status
 from gateway.store import DeliveryFilter, OrderFilter
 from gateway.store.group_commit import Work
-from gateway.store.rows import delivery_from, order_from
+from gateway.store.rows import ALERT_COLUMNS, alert_from, delivery_from, order_from
 from gateway.store.sqlite_write import SELECT_DELIVERY, SELECT_ORDER
 
 Row = TypeVar("Row", Order, Delivery)
@@ -144,20 +144,6 @@ def _look(
         (newest,) = connection.execute(f"SELECT max(id) FROM {table}").fetchone()
         values["first"] = min(values["before"], (newest or 0) + 1) - _LOOKED_THROUGH
     return [row_from(row) for row in connection.execute(way.sql, values)]
-
-
-ALERT_COLUMNS = (
-    "a.id, o.reseller || '-' || o.trx_id, a.kind, a.about, a.text, a.raised_at, a.acked_at,"
-    " a.ended_at"
-)
-"""Of an alert `a` with its order `o`, as `alert_from` reads them."""
-
-
-def alert_from(row: Sequence[Any]) -> Alert:
-    """Read an alert."""
-    names = ("id", "order", "kind", "about", "text", "raised_at", "acked_at", "ended_at")
-    values = dict(zip(names, row, strict=True))
-    return Alert(**{**values, "kind": Kind(values["kind"])})
 
 
 def newest_alerts(

@@ -23,6 +23,7 @@ from gateway.store.notices import (
     Pulse,
     Standing,
 )
+from gateway.store.rows import ALERT_COLUMNS, alert_from
 from gateway.store.sqlite_alerts import (
     ack_alerts,
     end_alert,
@@ -31,7 +32,7 @@ from gateway.store.sqlite_alerts import (
     remind,
     standing_alerts,
 )
-from gateway.store.sqlite_lists import ALERT_COLUMNS, alert_from, newest_alerts
+from gateway.store.sqlite_lists import newest_alerts
 
 _PART = 1_000  # open orders that one turn of the reader looks at; some 4 ms
 _REMINDED_AT_ONCE = 500  # alerts of one transaction; some 5 ms of the writer
