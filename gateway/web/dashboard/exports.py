@@ -7,7 +7,7 @@ is read and written here is what the pages show: no key, no address of a callbac
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from datetime import datetime
+from datetime import tzinfo
 from typing import Final
 
 from aiohttp import web
@@ -23,13 +23,14 @@ from gateway.store import OrderSearch
 from gateway.web.connection import SERVER
 from gateway.web.dashboard.orders import read_filter
 from gateway.web.dashboard.resellers import PERIODS
-from gateway.web.dashboard.sheet import MARK, Bare, Cell, line
+from gateway.web.dashboard.sheet import MARK, Cell, Moment, line
 from gateway.web.dashboard.visit import Route, Tools, Visit
 
 log = get_logger(__name__)
 
 AT_ONCE: Final = 2  # files at one time: each keeps the journal's reader busy
 _PART: Final = 500  # rows that are held at a time, some 500 bytes each
+_REST_S: Final = 0.05  # at most, after each part
 _COUNT_S: Final = 5.0  # for the figures of one reseller
 _DAY_MS: Final = 86_400 * MS_PER_S
 
@@ -82,7 +83,7 @@ class Exports:
         await response.prepare(visit.request)
         try:
             await response.write((MARK + line(_head(visit, names))).encode())
-            async for part in _parts(export(visit)):
+            async for part in _parts(export(visit), visit.shapes.tz):
                 self._tools.gate.refuse_while_draining()
                 await response.write(part.encode())
             await response.write_eof()
@@ -103,7 +104,7 @@ class Exports:
             part = await self._tools.store.find_orders(_from(wanted, next_id), _PART)
             for order in part.orders:
                 yield [
-                    when(visit, order.placed_at),
+                    when(order.placed_at),
                     order.reseller,
                     order.trx_id,
                     order.upstream_trx_id,
@@ -113,7 +114,7 @@ class Exports:
                     order.status.value,
                     order.note,
                     order.product_price,
-                    when(visit, order.final_at),
+                    when(order.final_at),
                     order.dialect.value,
                 ]
             next_id = part.next_id
@@ -130,15 +131,15 @@ class Exports:
                 order = await self._tools.store.order(row.order_id)
                 yield [
                     row.id,
-                    when(visit, row.created_at),
+                    when(row.created_at),
                     row.reseller,
                     order.trx_id,
                     row.message.status,
                     row.message.host,
                     row.state.value,
                     row.attempts,
-                    when(visit, row.next_at),
-                    when(visit, row.done_at),
+                    when(row.next_at),
+                    when(row.done_at),
                     row.last_result,
                 ]
             next_id = part.next_id
@@ -169,20 +170,20 @@ class Exports:
                     visit.say("frame.yes" if totals.is_whole else "frame.no"),
                 ]
 
-    async def _alerts(self, visit: Visit) -> Rows:
+    async def _alerts(self, _: Visit) -> Rows:
         next_id: int | None = None
         while True:
             part = await self._tools.store.alerts(with_acked=True, before_id=next_id, limit=_PART)
             for row in part:
                 yield [
                     row.id,
-                    when(visit, row.raised_at),
+                    when(row.raised_at),
                     row.kind.value,
                     KINDS[row.kind].severity.value,
                     row.order,
                     row.text,
-                    when(visit, row.acked_at),
-                    when(visit, row.ended_at),
+                    when(row.acked_at),
+                    when(row.ended_at),
                 ]
             if len(part) < _PART:
                 return
@@ -198,7 +199,7 @@ class Exports:
             for row in part:
                 yield [
                     row.id,
-                    when(visit, row.at),
+                    when(row.at),
                     row.who,
                     row.command,
                     row.about,
@@ -237,11 +238,9 @@ def _head(visit: Visit, names: Iterable[str]) -> list[Cell]:
     ]
 
 
-def when(visit: Visit, at: int | None) -> Bare | None:
-    """Return `2026-11-26 08:15:03` in the visitor's zone: every spreadsheet reads it as a time."""
-    if at is None:
-        return None
-    return Bare(f"{datetime.fromtimestamp(at / MS_PER_S, visit.shapes.tz):%Y-%m-%d %H:%M:%S}")
+def when(at: int | None) -> Moment | None:
+    """Return a time as a cell."""
+    return None if at is None else Moment(at)
 
 
 def _whole(value: float | None) -> int | None:
@@ -252,13 +251,23 @@ def _from(wanted: OrderSearch, next_id: int | None) -> OrderSearch:
     return replace(wanted, before_id=next_id)
 
 
-async def _parts(rows: Rows) -> AsyncIterator[str]:
-    """Gather rows, so that each write is worth it; others have their turn between two."""
-    held: list[str] = []
+async def _parts(rows: Rows, zone: tzinfo) -> AsyncIterator[str]:
+    """Give the lines of some rows at a time, written in a thread; rests as long as that took.
+
+    So a file of a million rows takes a part of this process for some minutes, and orders have
+    theirs.
+    """
+    loop = asyncio.get_running_loop()
+    held: list[list[Cell]] = []
     async for row in rows:
-        held.append(line(row))
+        held.append(row)
         if len(held) == _PART:
-            yield "".join(held)
-            held.clear()
-            await asyncio.sleep(0)
-    yield "".join(held)
+            began_at = loop.time()
+            yield await asyncio.to_thread(_written, held, zone)
+            held = []
+            await asyncio.sleep(min(loop.time() - began_at, _REST_S))
+    yield _written(held, zone)
+
+
+def _written(rows: list[list[Cell]], zone: tzinfo) -> str:
+    return "".join([line(row, zone) for row in rows])

@@ -9,8 +9,10 @@ apostrophe (OWASP, "CSV Injection"); whoever reads the file by a program takes o
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
+from gateway.domain.backoff import MS_PER_S
 from gateway.redaction import escape
 
 MARK: Final = "\ufeff"
@@ -24,12 +26,17 @@ _FORMULA: Final = frozenset("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
 _PLAIN_DIGITS: Final = 11
 _NUMBER: Final = re.compile(r"[0-9][0-9 .,:/%eE+-]*")
 _PLAIN: Final = re.compile(rf"0|[1-9][0-9]{{0,{_PLAIN_DIGITS - 1}}}")
-_MONTH: Final = "(?:jan|feb|mar|apr|may|mei|jun|jul|aug|agu|sep|oct|okt|nov|dec|des)[a-z]*"
+_MONTHS: Final = (
+    *("jan", "feb", "mar", "apr", "may", "mei", "jun", "jul", "aug", "agu", "sep", "oct", "okt"),
+    *("nov", "dec", "des"),
+)
+_MONTH: Final = f"(?:{'|'.join(_MONTHS)})[a-z]*"
 _DAY: Final = re.compile(rf"{_MONTH}[ ./-]?[0-9]+|[0-9]+[ ./-]?{_MONTH}.*", re.IGNORECASE)
+_IS_MONTH: Final = frozenset(_MONTHS)
 
 
-class Bare(str):
-    """A text of our own that a spreadsheet shall read as it does: a time."""
+class Moment(int):
+    """A time, Unix milliseconds: written so that every spreadsheet reads it as one."""
 
     __slots__ = ()
 
@@ -37,16 +44,24 @@ class Bare(str):
 Cell = str | int | None
 
 
-def line(cells: Iterable[Cell]) -> str:
-    """Return one line of a file: text in quotes, numbers bare, None as nothing."""
-    return _SEPARATOR.join(map(_cell, cells)) + LINE_END
+def line(cells: Iterable[Cell], zone: tzinfo = UTC) -> str:
+    """Return one line of a file: text in quotes, numbers bare, None as nothing.
+
+    Args:
+        cells: what stands in it.
+        zone: in which moments are written.
+    """
+    return _SEPARATOR.join([_cell(value, zone) for value in cells]) + LINE_END
 
 
-def _cell(value: Cell) -> str:
+def _cell(value: Cell, zone: tzinfo) -> str:
     if value is None:
         return ""
-    if isinstance(value, str) and not isinstance(value, Bare):
-        return '"' + guarded(value).replace('"', '""') + '"'
+    if isinstance(value, str):
+        text = guarded(value)
+        return '"' + (text.replace('"', '""') if '"' in text else text) + '"'
+    if isinstance(value, Moment):
+        return f"{datetime.fromtimestamp(value / MS_PER_S, zone):%Y-%m-%d %H:%M:%S}"
     return str(value)
 
 
@@ -55,13 +70,14 @@ def guarded(text: str) -> str:
 
     A control character, also a line's end, is written visibly: one row is one line.
     """
-    shown = escape(text)
     begin = text.lstrip(" \u00a0")[:1]
-    return f"'{shown}" if begin in _FORMULA or _is_guessed(text.strip()) else shown
+    return f"'{escape(text)}" if begin in _FORMULA or _is_guessed(text.strip()) else escape(text)
 
 
 def _is_guessed(text: str) -> bool:
     """Whether a program takes a text for a number that loses something, or for a date."""
+    if not text[:1].isdigit():
+        return text[:3].lower() in _IS_MONTH and _DAY.fullmatch(text) is not None
     if _PLAIN.fullmatch(text):
         return False
     return bool(_NUMBER.fullmatch(text) or _DAY.fullmatch(text))

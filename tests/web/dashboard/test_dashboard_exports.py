@@ -8,7 +8,7 @@ import pytest
 
 from gateway.store import OrderSearch
 from gateway.web.dashboard import exports
-from gateway.web.dashboard.sheet import MARK, Bare, guarded, line
+from gateway.web.dashboard.sheet import MARK, Moment, guarded, line
 from tests.support import FakeUpstream, House, OpenHouse, Panel, eventually, says
 from tests.support.browser import Browser, Page
 
@@ -72,7 +72,7 @@ def test_any_other_text_stays_as_it_is(text: str) -> None:
 
 
 def test_a_line_is_read_back_as_it_was() -> None:
-    cells = ["a;b", 'say "x"', None, 15_000, Bare("2026-11-26 08:15:03"), "00123"]
+    cells = ["a;b", 'say "x"', None, 15_000, Moment(1_795_655_703_000), "00123"]
     written = line(cells)
     assert written.endswith(';15000;2026-11-26 08:15:03;"\'00123"\r\n')
     (read,) = csv.reader(io.StringIO(written, newline=""), delimiter=";", strict=True)
