@@ -113,3 +113,38 @@ async def silence(house: House) -> None:
     recheck = house.gateway._workers[2]
     recheck.cancel()
     await asyncio.gather(recheck, return_exceptions=True)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_three_at_once_in_json_are_one_purchase_and_equal_answers(
+    open_node: OpenNode, upstream: FakeUpstream, version: int
+) -> None:
+    gate = asyncio.Event()
+    upstream.json_order = after(gate, upstream.json_order)
+    houses = await three(open_node, upstream.url)
+    asked = [asyncio.create_task(house.order_json("A1", version=version)) for house in houses]
+    await asyncio.sleep(0.3)
+    gate.set()
+    answers = await asyncio.gather(*asked)
+    assert len(upstream.json_orders) == 1
+    assert len({answer.text for answer in answers}) == 1, [answer.text for answer in answers]
+    assert {answer.status for answer in answers} <= {200, 201}
+
+
+async def test_three_at_once_as_an_otomax_server_are_one_purchase_and_equal_answers(
+    open_node: OpenNode, upstream: FakeUpstream
+) -> None:
+    gate = asyncio.Event()
+    upstream.order = after(gate, upstream.order)
+    houses = await three(open_node, upstream.url)
+    secrets = {"pin": "1144", "password": "abcd"}
+    await houses[0].gateway.desk.do("reseller.set", {"code": "toko", "allow_pin": True, **secrets})
+    await asyncio.sleep(1)
+    target = "/trx?memberID=TOKO&product=S1&dest=123&refID=A1&pin=1144&password=abcd"
+    asked = [asyncio.create_task(house.get(target)) for house in houses]
+    await asyncio.sleep(0.3)
+    gate.set()
+    answers = await asyncio.gather(*asked)
+    assert len(upstream.orders) == 1
+    assert len({answer.text for answer in answers}) == 1, [answer.text for answer in answers]
+    assert "akan diproses" in answers[0].text
