@@ -74,9 +74,13 @@ class SteadyClock:
         """Set this clock ahead by so many milliseconds."""
         self._began_at += by
 
+    def ahead(self) -> int:
+        """Tell by how many milliseconds the followed clock is ahead; takes nothing over."""
+        return self._wall() - self()
+
     def look(self) -> int:
         """Take over the system's clock; returns by how many milliseconds it was set ahead."""
-        set_by = self._wall() - self()
+        set_by = self.ahead()
         self.turn(set_by)
         return set_by
 

@@ -282,6 +282,7 @@ class Gateway:
             gateway = cls(settings.model_copy(update={"upstream": hasty}), journal)
         try:
             await gateway.directory.load()
+            await gateway.timekeeper.follow()
             # A command sees a moment: it neither sends an order again nor gives one up.
             gateway.settlement.begin_no_send()
             gateway.settlement.trust_clock_since(gateway._clock())

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from gateway.clock import Clock
 from gateway.domain.reseller import PROFILES, Reseller
 from gateway.protocol.deliveries import signature
-from gateway.store import KeyRow, ResellerRow, Store
-from gateway.vault import Vault
+from gateway.store import AccountRow, KeyRow, ResellerRow, Store
+from gateway.vault import Vault, VaultError
 
 RESELLER = "reseller"  # what all gateways on a journal are told when one was changed
 _KEY_CHARACTERS = 16  # a shorter key is warned of when it is given; most ids are shorter
@@ -26,6 +26,7 @@ class Directory:
         self._by_hash: dict[bytes, tuple[str, int | None]] = {}
         self._upstream_keys: dict[str, str] = {}
         self._saldo: dict[str, int | None] = {}
+        self._seen_here: set[str] = set()  # accounts whose saldo was seen since `follow_saldi`
         self._signing: dict[str, str] = {}
         self._native: dict[str, tuple[str, str]] = {}
 
@@ -37,9 +38,20 @@ class Directory:
             JournalUnavailable: the journal can not be read.
         """
         rows, accounts = await self._store.resellers(), await self._store.accounts()
-        self._upstream_keys = {row.id: self._vault.unseal(row.sealed) for row in accounts}
+        # First what needs no seal: a key that was revoked is so whatever the key file holds.
         self._by_code = {row.code: _reseller(row) for row in rows}
         self._by_hash = {key.hash: (row.code, key.ends_at) for row in rows for key in row.keys}
+        try:
+            self._open(rows, accounts)
+        except VaultError:  # another gateway seals under a key that came into the file since
+            self._vault.read_again()
+            self._open(rows, accounts)
+        # What was seen since it was last written down is newer than what stands there.
+        self._saldo = {row.id: row.saldo for row in accounts} | self._saldo
+
+    def _open(self, rows: Sequence[ResellerRow], accounts: Sequence[AccountRow]) -> None:
+        """Take over what is sealed."""
+        self._upstream_keys = {row.id: self._vault.unseal(row.sealed) for row in accounts}
         self._signing = {
             row.code: self._vault.unseal(_newest(row.keys).sealed) for row in rows if row.keys
         }
@@ -48,8 +60,6 @@ class Directory:
             for row in rows
             if row.pin is not None and row.password is not None
         }
-        # What was seen since it was last written down is newer than what stands there.
-        self._saldo = {row.id: row.saldo for row in accounts} | self._saldo
 
     def by_key(self, apikey: str | None) -> Reseller | None:
         """Return the reseller whose key this is. The same work is done for every key."""
@@ -95,6 +105,20 @@ class Directory:
         """Remember a balance that was just seen, Rupiah; writing it down is the caller's part."""
         if account is not None and saldo is not None:
             self._saldo[account] = saldo
+            self._seen_here.add(account)
+
+    async def follow_saldi(self) -> None:
+        """Take over the balances that other gateways have seen, but where one was seen here.
+
+        That one is in the journal at the next call, if nobody has seen a newer one.
+
+        Raises:
+            JournalUnavailable: the journal can not be read.
+        """
+        seen_here, self._seen_here = self._seen_here, set()
+        for row in await self._store.accounts():
+            if row.id not in seen_here | self._seen_here:
+                self._saldo[row.id] = row.saldo
 
 
 def _newest(keys: Sequence[KeyRow]) -> KeyRow:

@@ -17,7 +17,7 @@ from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, JournalUnavailable, Refused
 from gateway.domain.order import Dialect, Order, Status, begin_send, wait_for_turn
 from gateway.domain.reseller import Reseller
-from gateway.flow.elsewhere import Elsewhere
+from gateway.flow.elsewhere import ORDER, Elsewhere
 from gateway.flow.membership import Membership
 from gateway.flow.price import PriceGuard, lowest
 from gateway.flow.recheck import Recheck
@@ -312,6 +312,8 @@ class Intake:
             self._arrived(reseller.code)
         passed("place.after_commit")
         flight.order = order
+        if flight.is_new:
+            self._store.nodes.tell(ORDER, order.id)
         pace = self._pace_of(reseller.code)
         if flight.is_new and pace is not None and pace.has_capacity():
             await pace.acquire()  # it has capacity, so this does not wait
@@ -334,15 +336,17 @@ class Intake:
     def _is_twin(self, flight: Flight, order: Order) -> bool:
         """Whether another gateway was asked for this very order at the same time (T11).
 
-        It came there after it had come here, or its first answer has not been given yet.
+        It came there after it had come here, or its answer had not been given by then.
         """
         if not self._store.nodes.is_shared:
             return False
         if not order.is_same_purchase(flight.product_code, flight.dest):
             return False
-        is_waited_for = self._clock() - order.placed_at < self.bounds.reply_timeout_s * MS_PER_S
-        is_first = order.sending and order.begun == 1
-        return order.placed_at >= flight.came_at or (is_first and is_waited_for)
+        if order.placed_at >= flight.came_at:
+            return True
+        is_waited_for = flight.came_at - order.placed_at < self.bounds.reply_timeout_s * MS_PER_S
+        is_unanswered = order.sending or (order.send_ended_at or 0) >= flight.came_at
+        return is_waited_for and is_unanswered and order.begun == 1
 
     async def _as_told_there(self, order: Order) -> Told:
         """Return what the gateway tells that sends an order, when it has journaled it."""

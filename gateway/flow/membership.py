@@ -19,13 +19,15 @@ from gateway.flow.settlement import Settlement
 from gateway.flow.worker import AFTER_TROUBLE_S, Bell
 from gateway.log import get_logger
 from gateway.store import Beat, Changes, Peer, Store
+from gateway.vault import VaultError
 
 log = get_logger(__name__)
 
 # A key that was revoked is taken nowhere after a second, also where the word of it was lost.
 BEAT_S = 0.4
-_COUNT_EVERY_S = 3.0
 # What is open is bounded for all together, and a count costs a walk over what is open.
+_COUNT_EVERY_S = 3.0
+_SALDI_EVERY_S = 1.0  # longer than a balance takes into the journal
 _SURE = 0.9  # of a lease, by the clock of who holds it: clocks run a little differently
 # One that was not seen for so long takes in no new order, so what it had taken in is in the
 # journal, or never will be. Longer than a database's short absence.
@@ -70,7 +72,9 @@ class Membership:
         self._wake = wake
         self._beaten_at = 0  # running milliseconds, when the last beat that was heard began
         self._counted_at = 0
+        self._saldi_at = 0
         self._changes = Changes()
+        self._unopened: int | None = None  # a change whose seals this gateway's key file misses
         self._peers: tuple[Peer, ...] = ()
         self._loop = asyncio.get_running_loop()
         if store.nodes.is_shared:
@@ -154,12 +158,25 @@ class Membership:
             log.warning("node.taken_over", sends=beat.taken_over)
             self._wake()
         if beat.changes.resellers != self._changes.resellers:
-            await self._directory.load()
-        self._changes = beat.changes
+            await self._load(beat.changes)
         now = self._clock.running()
+        if self._peers and now - self._saldi_at > _SALDI_EVERY_S * MS_PER_S:
+            self._saldi_at = now
+            await self._directory.follow_saldi()
         if now - self._counted_at > _COUNT_EVERY_S * MS_PER_S:
             self._counted_at = now
             self._settlement.open_orders = await self._store.count_open()
+
+    async def _load(self, changes: Changes) -> None:
+        """Follow a change of resellers; one that is sealed for others alone is tried again."""
+        try:
+            await self._directory.load()
+        except VaultError as error:
+            if changes.resellers != self._unopened:
+                log.warning("resellers.sealed", reason=str(error))
+            self._unopened = changes.resellers
+        else:
+            self._changes = changes
 
     async def nothing_comes(self, asked_at: int, until: float) -> None:
         """Return when whatever came to any gateway before a time is in its journal.

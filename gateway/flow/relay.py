@@ -40,6 +40,7 @@ _EVERY_S = 0.5
 # millisecond a look.
 _NOT_WITHIN_S = 0.002
 
+DELIVERY = "delivery"  # what is told when one was attempted, with its number
 Pair = tuple[str, str]
 Sign = Callable[[str, bytes], str | None]
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -284,6 +285,7 @@ class Relay:
     def _log(self, written: DeliveryRecord, attempt: Attempt) -> None:
         after = written.delivery
         metrics.delivery("accepted" if attempt.accepted else "refused").inc()
+        self._store.nodes.tell(DELIVERY, after.id)
         log.info(
             "delivery.accepted" if attempt.accepted else "delivery.refused",
             delivery=after.id,

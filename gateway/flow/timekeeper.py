@@ -73,18 +73,26 @@ class Timekeeper:
         Raises:
             JournalUnavailable: the journal can not be read or written.
         """
-        if self._is_shared:
-            for _ in range(MEASURED // 2):
-                await self._measure()
-            self._clock.follow(self._measured)
-            self._seen = (await self._store.nodes.changes()).clock
-        self._clock.look()
+        await self.follow()
         now = self._clock()
         self._settlement.trust_clock_since(now)
         noted_at = await self._store.noted_time()
         if noted_at is not None and noted_at > now + TOLERATED_MS:
             await self._move(now - noted_at)
         await self.step()
+
+    async def follow(self) -> None:
+        """Take the time from the journal, where that has a clock of its own.
+
+        Raises:
+            JournalUnavailable: the journal can not be read.
+        """
+        if self._is_shared:
+            for _ in range(MEASURED // 2):
+                await self._measure()
+            self._clock.follow(self._measured)
+            self._seen = (await self._store.nodes.changes()).clock
+        self._clock.look()
 
     async def run(self) -> None:
         """Look at the clock, for ever."""
@@ -99,6 +107,13 @@ class Timekeeper:
         """
         if self._is_shared:
             await self._measure()
+            if self._clock.ahead() > TOLERATED_MS:
+                # Nobody stands in a line here: what is done at this moment must find each date
+                # still to come. So the dates go first, and this clock goes first when it is set
+                # back.
+                await self._move(self._clock.ahead())
+                self._clock.look()
+                self._settlement.trust_clock_since(self._clock())
         set_by = self._clock.look()
         if abs(set_by) > TOLERATED_MS:
             # The dates are moved before anything that is written in the new time: what asks the

@@ -1,40 +1,43 @@
 """The nodes of a PostgreSQL journal: rows with a lease each, and what each of them has claimed.
 
-Every question of time is put to the database's clock, for theirs may be an hour apart. A lease is
-not cut short where its node seems silent, for it may be at work all the same; but it is over where
-the node's process is proved to be dead, which a node on the same machine can see.
+Their clocks may be an hour apart, and the database's may be set. So whether a lease is over is
+told by no clock's time: it is when the node was not seen to beat for so long, by what the machine
+of who looks has run. A lease is not cut short where its node seems silent, for it may be at work
+all the same; but it is over where the node's process is proved to be dead, which a node on the
+same machine can see.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
+from gateway.clock import running_ms
 from gateway.domain.errors import JournalUnavailable
 from gateway.store.nodes import Beat, Changes, Hear, Kind, Peer
 from gateway.store.postgres_fence import RAISED
 from gateway.store.postgres_news import News
-from gateway.store.postgres_pool import Database, Session
+from gateway.store.postgres_pool import Database, Row, Session
 from gateway.store.postgres_process import is_dead, own_name
 
 _MS_PER_S: Final = 1000
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-_JOIN: Final = (
-    "INSERT INTO nodes (process, seen_at, until, clear_at)"
-    f" VALUES ($1, {NOW}, {NOW} + $2::bigint, 0) RETURNING id"
-)
+_JOIN: Final = f"INSERT INTO nodes (process, seen_at, clear_at) VALUES ($1, {NOW}, 0) RETURNING id"
 _BEAT: Final = (
-    f"UPDATE nodes SET seen_at = {NOW}, until = {NOW} + $2::bigint, clear_at = $3::bigint"
-    f" WHERE id = $1 AND until > {NOW}"
+    f"UPDATE nodes SET seen_at = {NOW}, beats = beats + 1, clear_at = $2::bigint WHERE id = $1"
 )
-_NODES: Final = f"SELECT id, process, seen_at, clear_at, until <= {NOW} AS is_over FROM nodes"
+_NODES: Final = "SELECT id, process, seen_at, beats, clear_at FROM nodes"
+# Not one that has beaten meanwhile.
 _FORGET: Final = (
-    f"DELETE FROM nodes WHERE id = ANY ($1::bigint[]) AND (until <= {NOW} OR id = ANY"
-    " ($2::bigint[])) RETURNING id"
+    "DELETE FROM nodes USING unnest($1::bigint[], $2::bigint[]) gone (id, beats)"
+    " WHERE nodes.id = gone.id AND nodes.beats = gone.beats RETURNING nodes.id"
 )
+_GOODBYE: Final = "SELECT id, beats FROM nodes WHERE id = $1"
 _MAKE_DUE: Final = (
     f"UPDATE orders SET due_at = {NOW}, fence = {RAISED} WHERE sending AND final_at IS NULL"
     f" AND node = ANY ($1::bigint[]) AND due_at > {NOW}"
 )
 _UNCLAIM: Final = "DELETE FROM claims WHERE node = ANY ($1::bigint[])"
+_TIDY: Final = f"DELETE FROM claims WHERE until < {NOW} - 600000"
+_TIDY_EVERY: Final = 150  # beats: once a minute
 _RELEASE: Final = "DELETE FROM claims WHERE node = $1 AND kind = $2 AND id = ANY ($3::bigint[])"
 
 
@@ -102,6 +105,8 @@ class PostgresNodes:
         self._database = database
         self._news = news
         self._lease_ms = 0
+        self._beats = 0
+        self._watched: dict[int, tuple[int, int]] = {}  # by node: its beats, and since when so
         self._process = own_name()
 
     async def time(self) -> int:
@@ -114,14 +119,18 @@ class PostgresNodes:
         self._lease_ms = round(lease_s * _MS_PER_S)
 
         async def work(session: Session) -> int:
-            return int(await session.value(_JOIN, self._process, self._lease_ms))
+            return int(await session.value(_JOIN, self._process))
 
         self.id = await self._database.transact(work)
         self._news.begin()
 
     async def beat(self, clear_at: int) -> Beat:
+        self._beats += 1
+
         async def work(session: Session) -> Beat:
-            held = await session.count(_BEAT, self.id, self._lease_ms, clear_at)
+            if self._beats % _TIDY_EVERY == 0:
+                await session.count(_TIDY)
+            held = await session.count(_BEAT, self.id, clear_at)
             return await self._look(session, held=held > 0)
 
         beat = await self._database.repeat(work)
@@ -129,28 +138,34 @@ class PostgresNodes:
         return beat
 
     async def _look(self, session: Session, *, held: bool) -> Beat:
-        rows = await session.rows(_NODES)
-        dead = [row["id"] for row in rows if is_dead(row["process"], self._process)]
-        over = [row["id"] for row in rows if row["is_over"]]
+        rows = [row for row in await session.rows(_NODES) if row["id"] != self.id]
+        gone = [row for row in rows if self._is_over(row)]
         taken_over = 0
-        if dead or over:
+        if gone:
             async with session.connection.transaction():
-                taken_over = await _take_over(session, [*over, *dead], dead)
+                taken_over = await _take_over(session, gone)
         peers = (
             Peer(id=row["id"], seen_at=row["seen_at"], clear_at=row["clear_at"])
             for row in rows
-            if row["id"] not in {self.id, *over, *dead}
+            if row not in gone
         )
         changes = await _changes(session)
         return Beat(held=held, changes=changes, peers=tuple(peers), taken_over=taken_over)
 
+    def _is_over(self, row: Row) -> bool:
+        """Whether a node's lease is over: it was watched for so long, or its process is dead."""
+        now, watched = running_ms(), self._watched.get(row["id"])
+        if watched is None or watched[0] != row["beats"]:
+            watched = self._watched[row["id"]] = (row["beats"], now)
+        return now - watched[1] >= self._lease_ms or is_dead(row["process"], self._process)
+
     async def leave(self) -> None:
         if not self.id:
             return
-        mine, self.id = [self.id], 0
+        mine, self.id = self.id, 0
 
         async def work(session: Session) -> int:
-            return await _take_over(session, mine, mine)
+            return await _take_over(session, await session.rows(_GOODBYE, mine))
 
         await self._database.transact(work)
 
@@ -197,8 +212,9 @@ async def _changes(session: Session) -> Changes:
     return Changes(**row)
 
 
-async def _take_over(session: Session, ids: Collection[int], surely: Collection[int]) -> int:
-    """Forget nodes whose lease is over, and `surely` these; returns how many sends are due now."""
-    gone = [row[0] for row in await session.rows(_FORGET, list(ids), list(surely))]
-    await session.count(_UNCLAIM, gone)
-    return await session.count(_MAKE_DUE, gone)
+async def _take_over(session: Session, gone: Sequence[Row]) -> int:
+    """Forget nodes as they were seen; returns how many of their sends are due now."""
+    ids, beats = [row["id"] for row in gone], [row["beats"] for row in gone]
+    forgotten = [row[0] for row in await session.rows(_FORGET, ids, beats)]
+    await session.count(_UNCLAIM, forgotten)
+    return await session.count(_MAKE_DUE, forgotten)

@@ -16,6 +16,7 @@ from gateway.domain.reseller import Reseller
 from gateway.flow.account import Account
 from gateway.flow.directory import Directory
 from gateway.flow.intake import Intake, Wish
+from gateway.flow.submission import Told
 from gateway.protocol.otomax import (
     BalanceRequest,
     Credentials,
@@ -61,9 +62,10 @@ class OtomaxDialect:
         http_status = 200
         try:
             reseller = self._who(request, form.credentials, form.malformed)
-            order = await self._order(request, form, reseller)
-            text = order_answer(order, self._directory.saldo(reseller.code))
-            outcome = order.status.value
+            told = await self._order(request, form, reseller)
+            saldo = self._directory.saldo(reseller.code) if told.saldo is None else told.saldo
+            text = order_answer(told.order, saldo)
+            outcome = told.order.status.value
         except Refused as refused:
             if self._directory.is_key(form.trx_id):
                 form = replace(form, trx_id=None)
@@ -83,13 +85,13 @@ class OtomaxDialect:
             raise Refused(Code.INVALID_PARAMETER, malformed)
         return self._gate.member(request, credentials)
 
-    async def _order(self, request: web.Request, form: TrxRequest, reseller: Reseller) -> Order:
+    async def _order(self, request: web.Request, form: TrxRequest, reseller: Reseller) -> Told:
         if form.trx_id is None:
             raise Refused(Code.INVALID_PARAMETER, "Parameter refID kosong atau tidak sah.")
         if form.is_check:
-            return await self._check(form, form.trx_id, reseller)
+            return Told(await self._check(form, form.trx_id, reseller))
         wish = self._wish(request, form, form.trx_id)
-        return (await self._intake.place(reseller, wish, repeat_asks=True)).order
+        return await self._intake.place(reseller, wish, repeat_asks=True)
 
     async def _check(self, form: TrxRequest, trx_id: str, reseller: Reseller) -> Order:
         """Return the order that is asked about, as it is now.

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.sandbox import Sandbox
 from tests.nodes.conftest import OpenNode
-from tests.support import FakeUpstream, House
-from tests.support.upstream import after, says
+from tests.support import FakeUpstream, House, eventually
+from tests.support.upstream import after, invoice, says
 
 SUCCESS = (
     "R#{trx_id} ML_1 {product_code}.{user_id}, status SUCCESS. Budi - 9() . RefId: ML_1 ."
@@ -72,6 +72,79 @@ async def test_a_crowd_at_three_gateways_buys_each_once(
         assert all(
             ", status PENDING. " in line or ", status SUCCESS. " in line for line in said
         ), said
-        assert len({line.rpartition(": ML_")[2] for line in said}) == 1, (name, said)
+        assert len({line.rpartition(": ML_")[2].partition(" ")[0] for line in said}) == 1, (
+            name,
+            said,
+        )
     for name in names:
         assert (await houses[0].shown(f"toko-{name}"))["sends"] == 1
+
+
+async def test_what_is_called_back_at_another_gateway_is_known_when_the_reply_is_told(
+    open_node: OpenNode, upstream: FakeUpstream
+) -> None:
+    """The send is under way at one, the callback comes to another: PENDING is no longer true."""
+    gate = asyncio.Event()
+    upstream.order = after(gate, upstream.order)
+    one, two, _ = await three(open_node, upstream.url)
+    asked = asyncio.create_task(one.order("A1"))
+    await eventually(lambda: upstream.orders)
+    assert await two.call_back("SUCCESS", "toko-A1") == 200
+    gate.set()
+    assert ", status SUCCESS. Budi" in await asked
+
+
+async def test_equal_questions_at_three_gateways_are_one_look_up(
+    open_node: OpenNode, upstream: FakeUpstream
+) -> None:
+    houses = await three(open_node, upstream.url)
+    for house in houses:  # nobody but panels asks
+        await silence(house)
+    await houses[0].order("A1")
+    upstream.look_up = invoice("SUCCESS", "Budi . RefId: ML_1")
+    asked = len(upstream.asked)
+    lines = await asyncio.gather(*(house.status("A1") for house in houses))
+    assert all(", status SUCCESS. Budi" in line for line in lines)
+    assert len(upstream.asked) - asked == 1
+
+
+async def silence(house: House) -> None:
+    """Let a gateway look nothing up by itself."""
+    recheck = house.gateway._workers[2]
+    recheck.cancel()
+    await asyncio.gather(recheck, return_exceptions=True)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_three_at_once_in_json_are_one_purchase_and_equal_answers(
+    open_node: OpenNode, upstream: FakeUpstream, version: int
+) -> None:
+    gate = asyncio.Event()
+    upstream.json_order = after(gate, upstream.json_order)
+    houses = await three(open_node, upstream.url)
+    asked = [asyncio.create_task(house.order_json("A1", version=version)) for house in houses]
+    await asyncio.sleep(0.3)
+    gate.set()
+    answers = await asyncio.gather(*asked)
+    assert len(upstream.json_orders) == 1
+    assert len({answer.text for answer in answers}) == 1, [answer.text for answer in answers]
+    assert {answer.status for answer in answers} <= {200, 201}
+
+
+async def test_three_at_once_as_an_otomax_server_are_one_purchase_and_equal_answers(
+    open_node: OpenNode, upstream: FakeUpstream
+) -> None:
+    gate = asyncio.Event()
+    upstream.order = after(gate, upstream.order)
+    houses = await three(open_node, upstream.url)
+    secrets = {"pin": "1144", "password": "abcd"}
+    await houses[0].gateway.desk.do("reseller.set", {"code": "toko", "allow_pin": True, **secrets})
+    await asyncio.sleep(1)
+    target = "/trx?memberID=TOKO&product=S1&dest=123&refID=A1&pin=1144&password=abcd"
+    asked = [asyncio.create_task(house.get(target)) for house in houses]
+    await asyncio.sleep(0.3)
+    gate.set()
+    answers = await asyncio.gather(*asked)
+    assert len(upstream.orders) == 1
+    assert len({answer.text for answer in answers}) == 1, [answer.text for answer in answers]
+    assert "akan diproses" in answers[0].text

@@ -1,6 +1,7 @@
 """What one gateway changes, all know: keys, resellers, time; and what is not known is not said."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,11 @@ async def test_changes_of_a_reseller_at_two_desks_are_both_kept(
     open_node: OpenNode, upstream: FakeUpstream
 ) -> None:
     houses = [await open_node(upstream.url) for _ in range(3)]
-    changes = [{"name": "Toko Satu"}, {"max_price": 5000}, {"allow_ips": ["10.0.0.0/8"]}]
+    changes: list[dict[str, Any]] = [
+        {"name": "Toko Satu"},
+        {"max_price": 5000},
+        {"allow_ips": ["10.0.0.0/8"]},
+    ]
     await asyncio.gather(
         *(
             house.gateway.desk.do("reseller.set", {"code": "toko", **change})
@@ -148,3 +153,29 @@ async def test_a_command_beside_gateways_overwrites_nothing(
         await resellers.change("toko", name="late")
     shown = await other.gateway.desk.do("reseller.show", {"code": "toko"})
     assert (shown["name"], shown["suspended"]) == ("", True)
+
+
+async def test_a_saldo_that_one_gateway_has_seen_is_told_by_all(
+    open_node: OpenNode, upstream: FakeUpstream
+) -> None:
+    one, two = await open_node(upstream.url), await open_node(upstream.url)
+    await one.order("A1")
+    upstream.look_up = invoice("SUCCESS", "Budi . RefId: ML_1")
+    await one.becomes("SUCCESS", "toko-A1")
+
+    async def told() -> bool:
+        return "Sisa saldo 12345" in await two.status("A1")
+
+    await eventually(told, 4)
+
+
+async def test_a_key_file_that_was_rotated_at_one_gateway_is_read_again_by_the_others(
+    open_node: OpenNode, upstream: FakeUpstream
+) -> None:
+    one, two = await open_node(upstream.url), await open_node(upstream.url)
+    await one.gateway.desk.do("secrets.rotate", {})
+    await one.add("warung")
+    two.keys["warung"] = one.keys["warung"]
+    await asyncio.sleep(1)
+    answer = await two.get(two.order_target("A1", reseller="warung"))
+    assert ", status PENDING" in answer.text

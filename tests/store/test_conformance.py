@@ -357,7 +357,7 @@ async def test_a_final_order_with_a_question_is_due_too(store: Store) -> None:
     assert await store.count_open() == 0
 
 
-@only_sqlite
+@only_sqlite  # where others are sending, a start interrupts nobody: tests/nodes has what is there
 async def test_interrupted_sends_become_due_now(store: Store) -> None:
     under_way = await place(store, "1", due_at=T0 + 9)
     await place(store, "2", sending=False, send_ended_at=T0, due_at=T0 + 9)

@@ -13,7 +13,7 @@ CREATE TABLE nodes (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     process  text COLLATE "C" NOT NULL,
     seen_at  bigint NOT NULL,
-    until    bigint NOT NULL,
+    beats    bigint NOT NULL DEFAULT 0,
     clear_at bigint NOT NULL
 );
 
