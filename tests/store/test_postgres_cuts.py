@@ -178,6 +178,7 @@ async def test_a_transaction_is_done_once(
     cutter.arm(is_commit, when)
     resent = await store.resend_delivery(number, T0 + 9, Entry(T0, "resent", "x"))
     await settled(cutter)
+    assert resent is not None
     assert resent == await other.delivery(number)
     assert resent.state is DeliveryState.DUE
     assert [e.kind for e in await other.timeline(placed.id)].count("resent") == 1
