@@ -56,12 +56,17 @@ def _measured(name: str, everything: Stage) -> list[Figure]:
 
 
 def _shared(everything: Stage, storage: str) -> list[Figure]:
-    from gateway.bench.shared import run_shared  # which needs asyncpg
-
     try:
+        from gateway.bench.shared import run_shared
+
         return run_shared(everything, storage)
     except BenchError as error:
-        return [Figure(name=SHARED, title=SHARED, unit="", gateway=(), failed=str(error))]
+        why = str(error)
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        why = "PostgreSQL needs asyncpg: pip install 'otomax-gateway[postgres]'"
+    return [Figure(name=SHARED, title=SHARED, unit="", gateway=(), failed=why)]
 
 
 def run(names: Sequence[str], size: Size, storage: str = "") -> Report:

@@ -77,6 +77,13 @@ class _Sides:
         return self._figures("shared-at-once", "1 on PostgreSQL, no delay", 1, _AT_ONCE)
 
     def _figures(self, name: str, what: str, number: int, connections: int) -> list[Figure]:
+        """Measure one number of gateways; where that fails, the others are measured yet."""
+        try:
+            return self._measured(name, what, number, connections)
+        except BenchError as error:
+            return [Figure(name=name, title=what, unit="1/s", gateway=(), failed=str(error))]
+
+    def _measured(self, name: str, what: str, number: int, connections: int) -> list[Figure]:
         ours, theirs = self._stage.in_turn(
             what,
             lambda: self._of_postgres(what, number, connections),

@@ -171,7 +171,7 @@ async def test_a_transaction_is_done_once(
     placed = await place(store, due_at=T0 + 1000)
     number = await tell(store, placed, message("FAILED"))
     cutter.arm(is_commit, when)
-    moved = await store.move_times(5, Entry(T0, "alert", "the clock was set"))
+    moved = await store.move_times(5, Entry(T0, "alert", "the clock was set"), 0)
     await settled(cutter)
     assert moved == 2
     assert (await other.order(placed.id)).due_at == T0 + 1005

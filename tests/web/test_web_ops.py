@@ -35,6 +35,16 @@ async def test_a_healthy_gateway_says_so_on_both_listeners(house: House) -> None
     assert await both(house, "/readyz") == [(200, "ok")] * 2
 
 
+async def test_who_leaves_says_so_to_balancers_and_takes_orders_yet(
+    house: House, upstream: FakeUpstream
+) -> None:
+    house.gateway.leave()
+    assert await both(house, "/readyz") == [(503, "draining")] * 2
+    assert await both(house, "/healthz") == [(200, "ok")] * 2
+    assert ", status PENDING. " in await house.order()
+    assert len(upstream.orders) == 1
+
+
 async def test_the_admin_listener_answers_no_panel(house: House, upstream: FakeUpstream) -> None:
     async with (
         aiohttp.ClientSession() as session,
