@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.order import Evidence, Source, Status
-from gateway.store import Busy, ClaimLost, DeliveryRecord, Entry, Kind
+from gateway.store import Busy, Claimed, ClaimLost, DeliveryRecord, Entry
 from tests.nodes.conftest import LEASE_S, OpenNode
 from tests.support import FakeUpstream, House, Panel, eventually
 from tests.support.upstream import after, in_turn, says
@@ -196,10 +196,10 @@ async def test_an_attempt_under_a_lost_claim_is_not_written(
     await one.order("A1", callback_url=f"{panel.url}/cb")
     await one.call_back("SUCCESS", "toko-A1")
     (due,) = await one.gateway.store.due_deliveries(one.clock() + 1, 9, Busy())
-    mine = await one.gateway.store.nodes.claim(Kind.DELIVERY, [due.id], one.clock() + 1, 0.05)
-    assert await two.gateway.store.nodes.claim(Kind.DELIVERY, [due.id], two.clock(), 9) == {}
+    mine = await one.gateway.store.nodes.claim(Claimed.DELIVERY, [due.id], one.clock() + 1, 0.05)
+    assert await two.gateway.store.nodes.claim(Claimed.DELIVERY, [due.id], two.clock(), 9) == {}
     await asyncio.sleep(0.1)
-    theirs = await two.gateway.store.nodes.claim(Kind.DELIVERY, [due.id], two.clock() + 1, 9)
+    theirs = await two.gateway.store.nodes.claim(Claimed.DELIVERY, [due.id], two.clock() + 1, 9)
     assert theirs[due.id] > mine[due.id]
 
     def decide(delivery: Delivery) -> DeliveryRecord:
