@@ -42,9 +42,15 @@ class Elsewhere:
         return await self._changed(order, until, lambda now: not now.sending)
 
     async def looked_up(self, order: Order, until: float) -> Order:
-        """Return an order when another look-up has ended, or as it is at this moment."""
+        """Return an order when a look-up has ended, or it is decided, or as it is at this moment.
+
+        Raises:
+            JournalUnavailable: the journal can not be read.
+        """
         before = order.looked_up_at
-        return await self._changed(order, until, lambda now: now.looked_up_at != before)
+        return await self._changed(
+            order, until, lambda now: now.looked_up_at != before or not now.is_open
+        )
 
     async def _changed(
         self, order: Order, until: float, is_done: Callable[[Order], bool]

@@ -17,7 +17,7 @@ from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import Code, JournalUnavailable, Refused
 from gateway.domain.order import Dialect, Order, Status, begin_send, wait_for_turn
 from gateway.domain.reseller import Reseller
-from gateway.flow.elsewhere import Elsewhere
+from gateway.flow.elsewhere import ORDER, Elsewhere
 from gateway.flow.membership import Membership
 from gateway.flow.price import PriceGuard, lowest
 from gateway.flow.recheck import Recheck
@@ -322,6 +322,8 @@ class Intake:
             self._arrived(reseller.code)
         passed("place.after_commit")
         flight.order = order
+        if flight.is_new:
+            self._store.nodes.tell(ORDER, order.id)
         pace = self._pace_of(reseller.code)
         if flight.is_new and pace is not None and pace.has_capacity():
             await pace.acquire()  # it has capacity, so this does not wait

@@ -50,6 +50,7 @@ _EVERY_S = 0.5
 # So long a node has an order to itself that it looks up, among those that share the journal; one
 # that takes longer may be asked about twice, which buys nothing.
 _CLAIM_S = 10.0
+_CLAIM_AGAIN_S = 0.5  # it may have been another change of the order that was in the way
 _INTERRUPTED = "the process that sent it ended before an answer"
 
 
@@ -181,13 +182,16 @@ class Recheck:
 
     async def _ask_alone(self, order: Order) -> Found:
         """Ask, unless another gateway is at it: then what it hears is the answer."""
-        nodes = self._store.nodes
-        now = self._clock() - LOOK_UP_GAP_MS
-        if await nodes.claim(Claimed.ASK, [order.id], now, _CLAIM_S):
-            return await self._ask(order)
-        until = asyncio.get_running_loop().time() + _CLAIM_S
-        found = await self._elsewhere.looked_up(order, until)
-        return Found(found, "another gateway has asked")
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _CLAIM_S
+        while loop.time() < until:
+            now = self._clock() - LOOK_UP_GAP_MS
+            if await self._store.nodes.claim(Claimed.ASK, [order.id], now, _CLAIM_S):
+                return await self._ask(order)
+            found = await self._elsewhere.looked_up(order, loop.time() + _CLAIM_AGAIN_S)
+            if found.looked_up_at != order.looked_up_at or not found.is_open:
+                return Found(found, "another gateway has asked")
+        return Found(order, "another gateway is asking", answered=False)
 
     async def _ask(self, order: Order) -> Found:
         evidence, said = await self._hear(order)

@@ -43,6 +43,7 @@ _PAUSED_FOR_S = 5.0
 # millisecond a look.
 _NOT_WITHIN_S = 0.002
 
+DELIVERY = "delivery"  # what is told when one was attempted, with its number
 Pair = tuple[str, str]
 Sign = Callable[[str, bytes], str | None]
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -332,6 +333,7 @@ class Relay:
         self.changed()
         after = written.delivery
         metrics.delivery("accepted" if attempt.accepted else "refused").inc()
+        self._store.nodes.tell(DELIVERY, after.id)
         log.info(
             "delivery.accepted" if attempt.accepted else "delivery.refused",
             delivery=after.id,

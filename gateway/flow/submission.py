@@ -206,7 +206,8 @@ class Submission:
         try:
             passed("send.before")
             may_leave = True
-            if order is None or self._settlement.is_stale(order):
+            is_held = self._settlement.holds()
+            if order is None or not is_held or self._settlement.is_stale(order):
                 order = await self._read(turn.order_id)
                 if not order.sending or order.begun != turn.send:
                     tell(Told(order))  # taken for dead meanwhile, and that is journaled
@@ -250,10 +251,14 @@ class Submission:
         return is_pending and order.sends == 1 and order.id not in self._heard_of
 
     async def _read(self, order_id: int) -> Order:
-        """Return an order as it is now, however long the journal is away (T14)."""
+        """Return an order as it is now, however long the journal is away (T14).
+
+        Not before this gateway is heard there again, for until then it sends nothing.
+        """
         while True:
             try:
-                return await self._store.order(order_id)
+                if self._settlement.holds():
+                    return await self._store.order(order_id)
             except JournalUnavailable as error:
                 log.warning("order.waits", order_id=order_id, reason=str(error))
             await asyncio.sleep(AFTER_TROUBLE_S)

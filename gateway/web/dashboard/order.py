@@ -93,6 +93,7 @@ class OrderPage:
             ],
             told=[_told(one, is_newest=n == 0) for n, one in enumerate(deliveries)],
             reply=reply_of(order, self._tools.directory.saldo(order.reseller)),
+            paused={row.host for row in await self._tools.store.paused_hosts()},
         )
 
     async def receipt(self, visit: Visit) -> web.StreamResponse:

@@ -103,7 +103,9 @@ class ProductPages:
     def _chart(visit: Visit, rows: list[ProductChange], product: Product | None) -> Chart | None:
         steps = [(row.at, row.price) for row in reversed(rows) if row.kind != "status"]
         if rows and rows[-1].price_before is not None:
-            steps.insert(0, (rows[-1].at - 1, rows[-1].price_before))
+            # Where the line begins is not known: far enough before to be seen.
+            lead_ms = max((visit.shapes.now - rows[-1].at) // 12, 1)
+            steps.insert(0, (rows[-1].at - lead_ms, rows[-1].price_before))
         if product is not None:
             steps.append((visit.shapes.now, product.price))
         return chart_of(

@@ -117,6 +117,9 @@ async def test_a_paused_host_is_told_nothing_and_loses_nothing(
     await stays(lambda: panel.targets, [])
     assert (await house.deliveries("due"))[0]["attempts"] == 0
     assert f"{host} dijeda 1 0" in (await operator.get("/deliveries")).words
+    order = await house.shown("toko-T1")
+    assert "dijeda" in (await operator.get(f"/orders/{order['id']}")).words
+    assert f"Host dijeda {host}" in (await operator.get("/system")).words
     await operator.post("/deliveries/resume", {"host": host})
     await becomes(house, "delivered", 1)
     assert len(panel.targets) == 1
