@@ -29,6 +29,8 @@ _OFF_S: Final = 60.0  # how soon it is noticed that it was switched on
 _NOT_WITHIN_S: Final = 60.0  # whatever is configured: prices are not that quick
 # A start is not the moment to ask for lists: panels come back, open orders are looked up.
 _FIRST_S: Final = 20.0
+_TURN: Final = "catalogue"
+_TURN_LASTS: Final = 1.5  # looks: who looks keeps it, though a look takes its time
 ACTIVE, INACTIVE = "active", "inactive"
 
 Change = tuple[ProductRow, ProductChange | None]
@@ -60,11 +62,15 @@ class PriceWatch:
         await self.bell.wait(_FIRST_S)
         while True:
             try:
-                if self.every_s:
+                if self.every_s and await self._is_ours():
                     await self.step()
             except JournalUnavailable as error:
                 log.warning("journal.failed", reason=str(error))
             await self.bell.wait(max(self.every_s, _NOT_WITHIN_S) if self.every_s else _OFF_S)
+
+    async def _is_ours(self) -> bool:
+        """Whether no other gateway of this journal looks: one list is as good as the other."""
+        return await self._store.nodes.turn(_TURN, _TURN_LASTS * max(self.every_s, _NOT_WITHIN_S))
 
     async def step(self) -> int:
         """Look once under each key; returns how many changes were seen."""

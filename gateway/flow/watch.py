@@ -42,6 +42,9 @@ _PACE_EVERY_MS = 600 * MS_PER_S  # a pace of a day does not change sooner
 _PACES_AT_ONCE = 10  # of each look; each reads a day of one key's saldo, a millisecond
 _MAX_KEYS = 200  # that are shown as metrics
 _MAX_LATE = 20  # resellers who are told of; the worst ones
+# What a gateway sees of its own calls, and another may not; so long nobody else ends it.
+_SEEN_BY_ONE = frozenset({Kind.UPSTREAM_UNREACHABLE, Kind.KEY_REFUSED, Kind.CALLBACKS_REFUSED})
+_SEEN_FOR_S = 2.5 * EVERY_S
 _BROKEN_AFTER_S = 60.0  # a journal that hangs for less is an ordinary bad minute
 _BROKEN_AGAIN_S = 6 * 3600.0
 
@@ -159,14 +162,25 @@ class Watch:
         standing = set(await self._store.standing_alerts())
         found = dict(await self._found(accounts, pulse, standing, now))
         for (kind, about), text in found.items():
+            await self._is_ours(kind, about)
             if (kind, about) not in standing:
                 await self._raise(Alarm(now, kind, text, about))
         for kind, about in standing - found.keys():
-            if self._is_over(kind, about, accounts):
+            if self._is_over(kind, about, accounts) and await self._is_ours(kind, about):
                 await self._store.end_alert(kind, about, now)
                 log.info("alert.ended", kind=kind.value, about=about)
         self._set_gauges(accounts, pulse)
         await self._prune(now)
+
+    async def _is_ours(self, kind: Kind, about: str) -> bool:
+        """Whether no other gateway of this journal stands for a condition.
+
+        For what each sees of its own network alone: who sees it stands for it, and while he does
+        nobody else ends it; else a healthy one would end every minute what a sick one raises.
+        """
+        if kind not in _SEEN_BY_ONE:
+            return True
+        return await self._store.nodes.turn(f"{kind.value} {about}", _SEEN_FOR_S)
 
     async def _raise(self, alarm: Alarm) -> None:
         if await self._store.raise_alert(alarm):

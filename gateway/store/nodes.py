@@ -122,6 +122,13 @@ class Nodes(Protocol):
         """Give up claims; of deliveries by the numbers of their orders."""
         ...
 
+    async def turn(self, what: str, lasts_s: float) -> bool:
+        """Whether something is this node's to do, and nobody else's for so many seconds.
+
+        Who has the turn keeps it by asking again in time; where its node is gone it is anybody's.
+        """
+        ...
+
     def tell(self, what: str, which: int) -> None:
         """Let all nodes hear of something soon; it may be lost, so nobody relies on it."""
         ...
@@ -165,6 +172,9 @@ class OneNode:
 
     async def release(self, kind: Claimed, ids: Collection[int]) -> None:
         """Do nothing: nothing was written."""
+
+    async def turn(self, what: str, lasts_s: float) -> bool:  # noqa: ARG002  nobody else is there
+        return True
 
     def tell(self, what: str, which: int) -> None:
         for hear in self._hear:

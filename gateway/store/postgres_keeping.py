@@ -4,12 +4,14 @@ Backups of it are made with PostgreSQL's own tools, and brought back with them; 
 be told, for only then what was lost is looked up before anything is sold.
 """
 
+import asyncio
 from functools import partial
 from typing import Final
 
 import msgspec
 
 from gateway.domain.restored import LOOK_MS, WATCH_AGAIN_MS
+from gateway.store import JournalInUse
 from gateway.store.keeping import RESTORED, Restored
 from gateway.store.postgres_fence import RAISED
 from gateway.store.postgres_pool import Database, Session
@@ -24,6 +26,7 @@ _MAKE_DUE: Final = (
     " AND (due_at IS NOT NULL OR (first_sent_at IS NOT NULL AND (final_at >= $2 OR EXISTS"
     " (SELECT 1 FROM deliveries d WHERE d.order_id = orders.id AND d.next_at IS NOT NULL))))"
 )
+_SIGN_OF_LIFE_S: Final = 1.5  # a gateway that works gives some within this
 
 
 class PostgresKeeping:
@@ -38,13 +41,25 @@ class PostgresKeeping:
     async def mark_restored(self, at: int) -> None:
         """Write down that this journal was brought back from a backup, at this time.
 
+        Raises:
+            JournalInUse: a gateway works on it.
+
         The mark comes first: from then on nothing is sold before all was looked up, so where the
         rest is interrupted it is only to be done again.
         """
+        before = await self._database.repeat(_beats)
+        await asyncio.sleep(_SIGN_OF_LIFE_S)
+        if await self._database.repeat(_beats) - before:
+            raise JournalInUse("a gateway works on this journal: stop every gateway first")
         since, last = await self._database.transact(partial(_mark, at=at))
         for first in range(0, last, PART):
             work = partial(_make_due, at=at, since=since, first=first)
             await self._database.transact(work)
+
+
+async def _beats(session: Session) -> set[tuple[int, int]]:
+    """Return how often each node has beaten; some may be of the time of the backup."""
+    return {(row[0], row[1]) for row in await session.rows("SELECT id, beats FROM nodes")}
 
 
 async def _mark(session: Session, at: int) -> tuple[int, int]:

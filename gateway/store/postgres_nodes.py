@@ -38,6 +38,12 @@ _MAKE_DUE: Final = (
 _UNCLAIM: Final = "DELETE FROM claims WHERE node = ANY ($1::bigint[])"
 _TIDY: Final = f"DELETE FROM claims WHERE until < {NOW} - 600000"
 _TIDY_EVERY: Final = 150  # beats: once a minute
+_TURN: Final = f"""
+INSERT INTO claims (kind, id, node, until) VALUES ('turn ' || $1::text, 0, $2, {NOW} + $3::bigint)
+ON CONFLICT (kind, id) DO UPDATE
+SET node = excluded.node, until = excluded.until, fence = nextval('claims_fence')
+WHERE claims.until <= {NOW} OR claims.node = excluded.node
+"""
 _RELEASE: Final = "DELETE FROM claims WHERE node = $1 AND kind = $2 AND id = ANY ($3::bigint[])"
 
 
@@ -189,6 +195,10 @@ class PostgresNodes:
             return await session.count(_RELEASE, *values)
 
         await self._database.repeat(work)
+
+    async def turn(self, what: str, lasts_s: float) -> bool:
+        lasts_ms = round(lasts_s * _MS_PER_S)
+        return await self._database.changed(_TURN, what, self.id, lasts_ms) > 0
 
     def tell(self, what: str, which: int) -> None:
         self._news.tell(what, which, to_others=self.peers > 0 or not self.id)

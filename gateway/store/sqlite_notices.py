@@ -147,9 +147,11 @@ class SqliteNotices(ABC):
         return await self._read(work)
 
     async def add_saldi(self, at: int, saldi: dict[str, int]) -> None:
+        # Not what stands there: a start knows nothing of what the process before it has written.
         sql = (
-            "INSERT INTO saldo_history (account, at, saldo) VALUES (?, ?, ?)"
-            " ON CONFLICT DO NOTHING"
+            "INSERT INTO saldo_history (account, at, saldo) SELECT ?1, ?2, ?3 WHERE ?3 IS NOT"
+            " (SELECT saldo FROM saldo_history WHERE account = ?1 AND at <= ?2"
+            " ORDER BY at DESC LIMIT 1) ON CONFLICT DO NOTHING"
         )
         rows = [(account, at, saldo) for account, saldo in saldi.items()]
         await self._write_aside(lambda connection: connection.executemany(sql, rows).rowcount)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.domain.order import Order
-from gateway.store import Kind, Store
+from gateway.store import Claimed, Store
 from gateway.store.open import open_store
 from tests.store.journals import open_journal, place
 
@@ -67,18 +67,20 @@ async def test_what_is_claimed_is_handed_out_to_nobody_else(two: tuple[Store, St
     now = await one.nodes.time()
     orders = [await place(one, f"A{n}", due_at=now - 1) for n in range(6)]
     ids = [order.id for order in orders]
-    claimed = await asyncio.gather(*(store.nodes.claim(Kind.LOOK, ids, now, 60) for store in two))
+    claimed = await asyncio.gather(
+        *(store.nodes.claim(Claimed.LOOK, ids, now, 60) for store in two)
+    )
     assert sorted([*claimed[0], *claimed[1]]) == ids
     fences = [*claimed[0].values(), *claimed[1].values()]
     assert len(set(fences)) == len(ids)
     for store, mine in zip(two, claimed, strict=True):
         found = await store.due_orders(now + 1, 99, set())
         assert [order.id for order in found] == sorted(mine)
-    await one.nodes.release(Kind.LOOK, ids)
+    await one.nodes.release(Claimed.LOOK, ids)
     found = await other.due_orders(now + 1, 99, set())
     assert [order.id for order in found] == ids
     later = await place(one, "B1", due_at=now + HOUR_MS)
-    assert await one.nodes.claim(Kind.LOOK, [later.id], now, 60) == {}, "it is not due"
+    assert await one.nodes.claim(Claimed.LOOK, [later.id], now, 60) == {}, "it is not due"
 
 
 async def test_what_is_told_is_heard_at_every_node(two: tuple[Store, Store]) -> None:

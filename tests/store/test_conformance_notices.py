@@ -201,13 +201,21 @@ async def test_what_waits_for_whom(store: Store) -> None:
 async def test_saldo_has_a_history(store: Store) -> None:
     first, second = ACCOUNTS
     for n in range(4):
-        await store.add_saldi(T0 + n * 10, {first: 100 - n, second: 7})
+        await store.add_saldi(T0 + n * 10, {first: 100 - n, second: 7 + n})
     await store.add_saldi(T0, {first: 5})
     history = await store.saldo_history(first, T0 + 15)
     assert history == [(T0 + 10, 99), (T0 + 20, 98), (T0 + 30, 97)], "what it was then, and since"
     assert await store.saldo_history("nobody", 0) == []
     assert await store.prune(T0 + 20) == 4
     assert [seen.at for seen in await store.saldo_history(second, 0)] == [T0 + 20, T0 + 30]
+
+
+async def test_a_saldo_that_another_gateway_has_written_is_not_written_twice(store: Store) -> None:
+    first, second = ACCOUNTS
+    await store.add_saldi(T0, {first: 100, second: 7})
+    await store.add_saldi(T0 + 1, {first: 100, second: 8})
+    assert await store.saldo_history(first, 0) == [(T0, 100)]
+    assert await store.saldo_history(second, 0) == [(T0, 7), (T0 + 1, 8)]
 
 
 async def test_notices_that_are_done_are_forgotten_in_the_end(store: Store) -> None:

@@ -7,8 +7,7 @@ from msgspec.structs import replace
 
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.order import Dialect, Order, Status
-from gateway.store import OrderSearch, Record, Store, Tally
-from gateway.store import sqlite_search as backend
+from gateway.store import OrderSearch, Record, Store, Tally, postgres_search, sqlite_search
 from tests.store.journals import T0, message, place, sold, tell
 
 pytestmark = pytest.mark.timeout(30)
@@ -47,11 +46,17 @@ async def tallied(store: Store, **wanted: Any) -> dict[tuple[str, int], tuple[in
         search = replace(search, before_id=part.next_id)
 
 
+def everywhere(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
+    """Set how much is looked at, on each backend."""
+    for backend in (sqlite_search, postgres_search):
+        monkeypatch.setattr(backend, name, value)
+
+
 @pytest.fixture(params=[20_000, 2], ids=["whole", "parts"], autouse=True)
 def _parts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts that hold everything, and parts that hold next to nothing."""
     for name in ("PART", "TALLY_PART"):
-        monkeypatch.setattr(backend, name, request.param)
+        everywhere(monkeypatch, name, request.param)
 
 
 @pytest.fixture
@@ -114,7 +119,7 @@ async def test_what_matches_is_found_newest_first_and_nothing_else(
 async def test_a_part_says_where_the_next_one_begins(
     shop: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "PART", 3)
+    everywhere(monkeypatch, "PART", 3)
     first = await shop.find_orders(OrderSearch(note="RefId"), 9)
     assert (first.orders, first.next_id) == ((), 4)
     second = await shop.find_orders(OrderSearch(note="RefId", before_id=4), 9)
@@ -151,7 +156,7 @@ async def test_of_an_empty_journal_nothing_is_found(store: Store) -> None:
 async def test_where_many_are_open_they_are_found_all_the_same(
     shop: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "FEW_OPEN", 1)
+    everywhere(monkeypatch, "FEW_OPEN", 1)
     assert await found(shop, statuses=["PENDING"]) == ["A5", "A2"]
     assert await found(shop, statuses=["PENDING"], reseller="warung") == ["A2"]
     assert await tallied(shop, statuses=["PENDING", "PAID"]) == {("PENDING", 8): (2, 0)}

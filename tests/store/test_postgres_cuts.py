@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.structs import replace
 
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Order
@@ -107,7 +108,7 @@ async def test_a_settlement_tells_once(
     placed = await place(store)
 
     def settle(before: Order) -> Record:
-        alert = Entry(T0, "alert", "look")
+        alert = Alarm(T0, Kind.CONTRADICTION, "look")
         return Record(order=sold(before), message=message(), tell_at=T0, alert=alert, saldo=7)
 
     cutter.arm(is_execute, when)
@@ -171,7 +172,7 @@ async def test_a_transaction_is_done_once(
     placed = await place(store, due_at=T0 + 1000)
     number = await tell(store, placed, message("FAILED"))
     cutter.arm(is_commit, when)
-    moved = await store.move_times(5, Entry(T0, "alert", "the clock was set"), 0)
+    moved = await store.move_times(5, Alarm(T0, Kind.CLOCK_SET, "the clock was set"), 0)
     await settled(cutter)
     assert moved == 2
     assert (await other.order(placed.id)).due_at == T0 + 1005

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from gateway.domain.alert import Alarm, Kind
 from gateway.domain.errors import JournalUnavailable
 from gateway.store import Entry, Form, JournalUnusable, Record, Store
 from gateway.store.migrate import migrations
@@ -235,7 +236,8 @@ async def test_what_postgresql_keeps_in_no_text_is_marked(store: Store) -> None:
     placed = await place(store)
     odd = replace(sold(placed), note="a\0b\ud800c")
     entry = Entry(T0, "answered", "\0")
-    change = Record(order=odd, entries=(entry,), message=message("S\0"), alert=entry)
+    alert = Alarm(T0, Kind.CONTRADICTION, "\0")
+    change = Record(order=odd, entries=(entry,), message=message("S\0"), alert=alert)
     await store.change_order(placed.id, lambda _: change)
     assert (await store.order(placed.id)).note == "a\ufffdb\ufffdc"
     assert (await store.timeline(placed.id))[-1].text == "\ufffd"
@@ -248,7 +250,7 @@ async def test_what_postgresql_keeps_in_no_text_is_marked(store: Store) -> None:
 async def test_long_texts_are_kept_where_an_index_is(store: Store) -> None:
     placed = await place(store)
     long = "".join(f"{n} " for n in range(20_000))
-    alert = Entry(T0, "alert", long)
+    alert = Alarm(T0, Kind.CONTRADICTION, long)
     for _ in range(2):
         await store.change_order(placed.id, lambda now: Record(order=now, alert=alert))
         await store.keep_callback("toko-9", Form.JSON, long, T0)

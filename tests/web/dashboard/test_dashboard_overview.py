@@ -4,9 +4,11 @@ import re
 
 import pytest
 
+from gateway.domain.saldo import Seen
 from gateway.flow.ledger import Ledger, Totals, together
 from gateway.store import OrderSearch, TalliedOrders, Tally
 from gateway.web.dashboard.chart import Slot, lasting, volume
+from gateway.web.dashboard.saldo import WIDTH, line
 from tests.support import FakeUpstream, House, OpenHouse, drops, eventually, invoice, refuses, says
 from tests.support.browser import Browser, browsing
 from tests.web.dashboard.test_dashboard_orders import SOLD
@@ -50,6 +52,28 @@ async def test_saldo_is_told_by_key_without_the_key(
     assert "Rp 5" in saldo
     for secret in house.secrets:
         assert secret not in page.text
+
+
+async def test_saldo_shows_its_day_and_when_it_is_used_up(
+    house: House, operator: Browser, upstream: FakeUpstream
+) -> None:
+    upstream.order = says(SOLD.replace("saldo 5", "saldo 100000"))
+    await house.order()
+    (account,) = house.gateway.directory.accounts()
+    now = house.clock()
+    for hours, saldo in ((20, 500_000), (10, 300_000)):
+        await house.gateway.store.add_saldi(now - hours * 3_600_000, {account.id: saldo})
+    page = await operator.get("/")
+    assert "habis dalam 5 jam" in page.words, "400,000 in 20 hours"
+    assert "dari Rp 100.000 sampai Rp 500.000" in page.text
+
+
+def test_a_line_of_balances_has_steps_and_few_points() -> None:
+    day = 24 * 3_600_000
+    assert line([Seen(0, 5), Seen(day, 5)], day) == "", "nothing happened"
+    assert line([Seen(day // 2, 10), Seen(day, 0)], day) == "60,1.0 120,1.0 120,23.0"
+    many = [Seen(n * 60_000, n % 7) for n in range(1440)]
+    assert len(line(many, day).split()) <= 2 * (WIDTH + 1)
 
 
 async def test_a_dead_delivery_is_counted_and_its_alert_noted(

@@ -38,6 +38,10 @@ OVERVIEW: Final[dict[str, tuple[str, str]]] = {
     "overview.saldo_never": ("belum pernah terlihat", "never seen"),
     "overview.saldo_key": ("Kunci supplier", "Upstream key"),
     "overview.no_saldo": ("Belum ada kunci supplier.", "There is no upstream key yet."),
+    "overview.saldo_day": (
+        "24 jam terakhir: dari {lowest} sampai {highest}",
+        "last 24 hours: from {lowest} to {highest}",
+    ),
     "overview.empty_in": ("habis dalam {hours} jam", "used up in {hours} hours"),
     "overview.alerts": ("Peringatan", "Alerts"),
     "overview.no_alerts": ("Tidak ada peringatan yang terbuka.", "No alert is open."),
