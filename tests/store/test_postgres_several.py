@@ -175,6 +175,7 @@ async def test_a_turn_is_one_nodes_until_it_is_over_or_its_node_is_gone(
 ) -> None:
     for store in stores:
         await store.nodes.join(60)
+    turns: list[bool] = []
     for _ in range(2):
         turns = await asyncio.gather(*(store.nodes.turn("look", 60) for store in stores))
         assert sorted(turns) == [False, False, True]
