@@ -66,7 +66,7 @@ async def test_one_is_sent_again(house: House, operator: Browser, panel: Panel) 
     await becomes(house, "dead", 1)
     (dead,) = await house.deliveries("dead")
     page = await operator.post("/deliveries/resend", {"id": str(dead["id"])})
-    assert "dijadwalkan ulang" in page.words
+    assert "dijadwalkan lagi" in page.words
     await becomes(house, "delivered", 1)
     assert len(panel.targets) == 3
     (row,) = await house.gateway.store.audit(about=str(dead["id"]))

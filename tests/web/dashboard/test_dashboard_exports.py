@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from datetime import timedelta, timezone
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_any_other_text_stays_as_it_is(text: str) -> None:
 
 def test_a_line_is_read_back_as_it_was() -> None:
     cells = ["a;b", 'say "x"', None, 15_000, Moment(1_795_655_703_000), "00123"]
-    written = line(cells)
+    written = line(cells, timezone(timedelta(hours=7)))
     assert written.endswith(';15000;2026-11-26 08:15:03;"\'00123"\r\n')
     (read,) = csv.reader(io.StringIO(written, newline=""), delimiter=";", strict=True)
     assert read == ["a;b", 'say "x"', "", "15000", "2026-11-26 08:15:03", "'00123"]

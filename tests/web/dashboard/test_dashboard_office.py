@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from gateway.domain.errors import NotDone
-from gateway.web.dashboard import live
+from gateway.web.dashboard import live, words
 from gateway.web.dashboard.words import ALL
 from tests.support import FakeUpstream, House, eventually
 from tests.support.browser import Browser, browsing
@@ -140,6 +140,10 @@ def test_every_sentence_is_there_in_both_languages() -> None:
         names = [set(re.findall(r"\{(\w+)", text)) for text in both]
         assert all(text.strip() for text in both), key
         assert names[0] == names[1], key
+
+
+def test_no_sentence_takes_the_place_of_another_pages() -> None:
+    assert len(ALL) == sum(map(len, words._PAGES))
 
 
 def test_no_template_holds_a_sentence_of_its_own() -> None:

@@ -72,7 +72,6 @@ DELIVERIES: Final[dict[str, tuple[str, str]]] = {
         "Not all deliveries were looked at yet.",
     ),
     "deliveries.look_further": ("Cari lebih lama", "Look further"),
-    "done.resent": ("Kiriman dijadwalkan ulang.", "The delivery is due now."),
     "done.resent_all": ("Kiriman dijadwalkan ulang.", "The deliveries are due now."),
     "done.paused": ("Host dijeda.", "The host is paused."),
     "done.resumed": ("Host dilanjutkan.", "The host is told again."),
