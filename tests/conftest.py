@@ -34,6 +34,11 @@ def _workers_look_often() -> Iterator[None]:
         yield
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let any test of the running gateway run on the other backend."""
+    parser.addoption("--storage", choices=("sqlite", "postgresql"), default="sqlite")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say it loudly where a proxy was missing, for nothing else would show it."""
     for kind in WRITERS:
@@ -87,9 +92,24 @@ async def panel() -> AsyncIterator[Panel]:
 
 
 @pytest.fixture
-async def open_house(tmp_path: Path, log: LogLines) -> AsyncIterator[OpenHouse]:
+async def journal_url(request: pytest.FixtureRequest) -> AsyncIterator[str | None]:
+    """The URL of a new journal for gateways: of the backend that a test names, or `--storage`."""
+    backend = getattr(request, "param", None) or request.config.getoption("--storage")
+    if backend == "sqlite":
+        yield None
+        return
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    name = await postgres.make()
+    yield postgres.url(name)
+    await postgres.drop(name)
+
+
+@pytest.fixture
+async def open_house(
+    tmp_path: Path, log: LogLines, journal_url: str | None
+) -> AsyncIterator[OpenHouse]:
     """Opens gateways in a fresh folder."""
-    async with open_houses(tmp_path, log) as opener:
+    async with open_houses(tmp_path, log, journal_url) as opener:
         yield opener
 
 

@@ -110,7 +110,10 @@ class Store(Protocol):
         ...
 
     async def interrupt_sends(self, now: int) -> int:
-        """Make due now what a process that died was sending; returns how many. For start only."""
+        """Make due now what a process that died was sending; returns how many. For start only.
+
+        None where another process may be sending it at this moment.
+        """
         ...
 
     async def told_saldo(self, order_id: int) -> int | None:

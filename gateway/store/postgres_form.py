@@ -14,10 +14,11 @@ _OLDEST_SERVER: Final = 14  # what is asked of it is there since; older ones are
 # What else waits for it does so at most this long: a migration of a large journal takes minutes.
 _WAIT_MS: Final = 600_000
 
-_IS_JOURNAL: Final = "SELECT to_regclass('otomax_gateway') IS NOT NULL"
-# Tables in the schema in which ours would be made, but those that belong to an extension.
-_OTHER_TABLES: Final = """
-SELECT count(*) FROM pg_class c
+# Tables in the schema in which ours would be made, but those that belong to an extension; and ours
+# among them. At one moment, for another may be making them.
+_TABLES: Final = """
+SELECT count(*) AS tables, count(*) FILTER (WHERE c.relname = 'otomax_gateway') AS ours
+FROM pg_class c
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
     AND NOT EXISTS (SELECT 1 FROM pg_depend d
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
@@ -54,13 +55,13 @@ async def _check_server(session: Session) -> None:
 
 async def _form(session: Session) -> int:
     """Return which form the journal has; 0 where there is none yet."""
-    known = max(migrations("postgres"))
-    if not await session.value(_IS_JOURNAL):
-        if await session.value(_OTHER_TABLES):
-            raise JournalUnusable("this database has tables, but is no journal of otomax-gateway")
+    (found,) = await session.rows(_TABLES)
+    if not found["tables"]:
         return 0
+    if not found["ours"]:
+        raise JournalUnusable("this database has tables, but is no journal of otomax-gateway")
     form: int = await session.value("SELECT form FROM otomax_gateway")
-    check_form(form, known)
+    check_form(form, max(migrations("postgres")))
     return form
 
 

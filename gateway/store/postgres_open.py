@@ -60,7 +60,7 @@ async def open_postgres(url: str, name: str, *, connections: int) -> PostgresSto
         await _prepare(url)
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=0,
             max_size=connections,
             max_cached_statement_lifetime=0,  # our statements are few, and the same for ever
             command_timeout=ANSWER_S,

@@ -51,6 +51,7 @@ _AGAIN: Final = (
     asyncpg.OperatorInterventionError,  # shutdown, a cancelled statement
     asyncpg.TransactionRollbackError,  # deadlock, serialization
     asyncpg.LockNotAvailableError,
+    asyncpg.TooManyConnectionsError,
     asyncpg.ReadOnlySQLTransactionError,
 )
 # By how their SQLSTATE begins: what no order has at fault, though trying again does not help. A

@@ -50,9 +50,9 @@ def account(name: str, **changes: Any) -> AccountRow:
     return replace(AccountRow(id=name, sealed=f"sealed {name}".encode()), **changes)
 
 
-async def open_journal(where: Where) -> Store:
+async def open_journal(where: Where, *, connections: int = 8) -> Store:
     """Open a journal that has two resellers and two upstream keys."""
-    store = await open_store(where)
+    store = await open_store(where, connections=connections)
     await store.put_resellers(
         [reseller(code) for code in CODES], [account(name) for name in ACCOUNTS]
     )

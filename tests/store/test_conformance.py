@@ -14,6 +14,7 @@ from tests.store.journals import (
     T0,
     Where,
     message,
+    only_sqlite,
     open_journal,
     order,
     place,
@@ -356,6 +357,7 @@ async def test_a_final_order_with_a_question_is_due_too(store: Store) -> None:
     assert await store.count_open() == 0
 
 
+@only_sqlite
 async def test_interrupted_sends_become_due_now(store: Store) -> None:
     under_way = await place(store, "1", due_at=T0 + 9)
     await place(store, "2", sending=False, send_ended_at=T0, due_at=T0 + 9)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 import aiohttp
+import asyncpg
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -18,6 +19,7 @@ from gateway.app import Gateway, open_journal
 from gateway.clock import SteadyClock, now_ms, running_ms
 from gateway.config import Settings
 from gateway.store import OrderFilter
+from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SqliteStore
 from gateway.vault import Vault
 from gateway.web.listener import url_of
@@ -262,6 +264,9 @@ class House:
             counts = ((t, connection.execute(f"SELECT count(*) FROM {t}")) for t in tables)
             return {table: count.fetchone()[0] for table, count in counts}
 
+        store = self.gateway.store
+        if isinstance(store, PostgresStore):
+            return {t: await store._value(f"SELECT count(*) FROM {t}") for t in tables}
         return await self._sqlite._read(work)
 
     async def replies_journaled(self) -> None:
@@ -284,8 +289,26 @@ class House:
 
     async def break_journal(self, *, broken: bool = True) -> None:
         """Let every write to the journal fail, or none again."""
+        if isinstance(self.gateway.store, PostgresStore):
+            await self._break_postgres("SET {} = on" if broken else "RESET {}")
+            return
         sql = f"PRAGMA query_only = {'ON' if broken else 'OFF'}"
         await self.on_journal(lambda connection: connection.execute(sql).fetchall())
+
+    async def _break_postgres(self, how: str) -> None:
+        """Let who connects from now on only read, or write again; whoever is connected is cut."""
+        connection = await asyncpg.connect(self.gateway.settings.storage.url)
+        try:
+            name = await connection.fetchval("SELECT current_database()")
+            setting = how.format("default_transaction_read_only")
+            await connection.execute("SET default_transaction_read_only = off")
+            await connection.execute(f"ALTER DATABASE {name} {setting}")
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        finally:
+            await connection.close()
 
     def answer_wrong_keys_at_once(self) -> None:
         """Keep no answer to a wrong key back: a test shows something else, with many of them."""
@@ -338,8 +361,17 @@ class OpenHouse(Protocol):
 
 
 @asynccontextmanager
-async def open_houses(folder: Path, log: LogLines) -> AsyncIterator[OpenHouse]:
-    """Give what opens houses, and stop them all at the end."""
+async def open_houses(
+    folder: Path, log: LogLines, journal: str | None = None
+) -> AsyncIterator[OpenHouse]:
+    """Give what opens houses, and stop them all at the end.
+
+    Args:
+        folder: where they have their files.
+        log: where they log.
+        journal: the URL of their journal, unless a test names one; None: a file in the folder.
+    """
+    storage = {} if journal is None else {"url": journal}
     async with AsyncExitStack() as stack:
 
         async def open_house(
@@ -350,6 +382,7 @@ async def open_houses(folder: Path, log: LogLines) -> AsyncIterator[OpenHouse]:
             **sections: dict[str, Any],
         ) -> House:
             port = stack.enter_context(reserved_port())
+            sections["storage"] = {**storage, **sections.get("storage", {})}
             settings = _settings(folder, upstream_url, port, sections)
             clock = Clock(clock_set_by)
             journal = await open_journal(settings)

@@ -1,7 +1,6 @@
 """A real PostgreSQL: one for each worker that needs it, a fresh database for each test."""
 
 import itertools
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -90,4 +89,3 @@ class PostgresServer:
         self._process.stdin.close()
         self._process.wait(30)
         self._process.stdout.close()
-        shutil.rmtree(self._folder, ignore_errors=True)

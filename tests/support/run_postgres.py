@@ -132,7 +132,8 @@ def main(folder: Path) -> None:
                 stop(server, signal.Signals[line.strip()])
             _say(line.strip())
     finally:
-        stop(server, signal.SIGQUIT)  # nobody needs what is in it any more
+        stop(server, signal.SIGQUIT)
+        shutil.rmtree(folder, ignore_errors=True)  # nobody needs what is in it any more
 
 
 if __name__ == "__main__":
