@@ -7,7 +7,7 @@ works beside them. What is done to them is the tests' own.
 import random
 import shutil
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any
 
 from gateway.app import Gateway
 from gateway.config import load_settings
+from tests.journey.forks import Kill
 from tests.journey.front import Front
-from tests.journey.office import Office, variables
+from tests.journey.office import SERVE, Office, variables
 from tests.journey.processes import Process, free_port
 from tests.support.postgres import PostgresServer
 
@@ -59,6 +60,13 @@ class Node(Office):
     async def begun(self) -> None:
         """Start it; it listens when this returns."""
         await self.begin().said('"gateway.started"')
+
+    async def begun_watched(self, point: str, settings: Mapping[str, str], token: Path) -> None:
+        """Start it; it dies the first time that it passes a point, if no other has before."""
+        kill = Kill(point, 1, self.folder / "passed", token=token)
+        environment = variables({**self.settings, **settings})
+        self.runs = self.processes.fork(SERVE, self.folder, "watched", environment, kill)
+        await self.runs.said('"gateway.started"')
 
     async def desk(self, command: str, **values: Any) -> Any:
         """Do what a command does beside the gateways."""
