@@ -20,7 +20,7 @@ demo: $(VENV)/run.stamp ## the whole job on this machine alone (make demo ARGS=-
 test: $(VENV)/dev.stamp ## every test (make test ARGS="tests/protocol -k order" for some of them)
 	@$(BIN)/pytest $(ARGS)
 
-proof: $(VENV)/dev.stamp ## the long proof, some 25 minutes, one table at the end (KILLS=1000, ARGS="kills power")
+proof: $(VENV)/dev.stamp ## the long proof, some 25 minutes, one table at the end (KILLS=1000, ARGS="kills power", STORAGE=postgresql)
 	@$(BIN)/python -m tests.proof.run_proof $(ARGS)
 
 bench: $(VENV)/run.stamp ## the figures beside a bare proxy, some 10 minutes (make bench ARGS=--fast for a quick look)

@@ -1,17 +1,21 @@
 """The processes of the journeys: once a session the two counterparties and a folder to copy."""
 
 import os
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.journey.cluster import NODES, Cluster, Original, cluster_of
 from tests.journey.forks import Forks
-from tests.journey.office import Office, new_office
+from tests.journey.load import FAULT_RATE, SEED, SETTINGS, UPSTREAM
+from tests.journey.office import PROFILES, Office, new_office
 from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.journey.processes import Processes
 from tests.proof.asking import Reseller
 from tests.proxies.fronts import program
+from tests.support.postgres import PostgresServer
 
 # As with every proxy: the end of the run says so where it is missing, and in CI it may not be.
 _HAS_BALANCER = os.environ.get("OTOMAX_REQUIRE_PROXIES") or program("haproxy")
@@ -87,8 +91,6 @@ async def panel(_panel: PanelProcess) -> PanelProcess:
 
 
 _made: dict[str, Office] = {}
-# One for each form of deliveries; all of them have OtomaX's own dialect.
-PROFILES = {"asli1": "toss", "otomax1": "otomax", "report1": "report"}
 
 
 @pytest.fixture
@@ -134,3 +136,41 @@ async def members(
     mine = _made["members"].copy(tmp_path / "members")
     mine.processes = processes
     return mine
+
+
+@pytest.fixture
+async def spoiled_upstream(processes: Processes, members: Office) -> UpstreamProcess:
+    """A sandbox of this test alone, with faults."""
+    faults = {"all": FAULT_RATE}
+    upstream = UpstreamProcess(processes, members.folder, **UPSTREAM, faults=faults, seed=SEED)
+    await upstream.ready()
+    return upstream
+
+
+_originals: dict[str, Original] = {}
+
+
+@pytest.fixture
+async def original(
+    members: Office, postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Original:
+    """A PostgreSQL journal with the same members, to be copied; made once a session."""
+    if not _originals:
+        folder = tmp_path_factory.mktemp("shared") / "gw"
+        _originals["original"] = await Original.make(postgres, members, folder)
+    made = _originals["original"]
+    made.office.processes = members.processes
+    return made
+
+
+@pytest.fixture
+async def cluster(
+    original: Original, spoiled_upstream: UpstreamProcess, tmp_path: Path
+) -> AsyncIterator[Cluster]:
+    """Three gateways on a fresh journal, in front of the spoiled upstream; none is started."""
+    settings = SETTINGS | {"upstream.base_url": spoiled_upstream.url}
+    async with original.copied("kills") as database:
+        folders = [tmp_path / f"node{number}" for number in range(NODES)]
+        nodes = [original.node(folder, database, **settings) for folder in folders]
+        async with cluster_of(nodes, random.Random(SEED)) as made:
+            yield made

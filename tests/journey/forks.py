@@ -18,7 +18,9 @@ from time import monotonic
 _SCRIPT = Path(__file__).with_name("run_forks.py")
 _ROOT = Path(__file__).parents[2]
 NOTHING = Path(os.devnull)
-_TALK_S = 30.0  # for an answer; it takes milliseconds on an idle machine
+_TALK_S = (
+    120.0  # for an answer; it takes milliseconds on an idle machine, and a busy one is not wrong
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,15 @@ class Streams:
 class Kill:
     """Where a gateway signals itself: the nth time that it passes a point; nth 0: nowhere.
 
-    What it passed is appended to `file`.
+    What it passed is appended to `file`. Of several gateways with the same `token`, a file, only
+    the first one does.
     """
 
     point: str
     nth: int
     file: Path
     sent: signal.Signals = signal.SIGKILL
+    token: Path | None = None
 
 
 class Forks:
@@ -78,7 +82,8 @@ class Forks:
         number = next(self._numbers)
         kill = None
         if isinstance(run, Kill):
-            kill = (run.point, run.nth, str(run.file), int(run.sent))
+            token = None if run.token is None else str(run.token)
+            kill = (run.point, run.nth, str(run.file), int(run.sent), token)
         self._say(
             id=number,
             words=list(words),

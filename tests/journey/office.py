@@ -26,6 +26,8 @@ from tests.proof.asking import Reseller
 
 PRODUCT = "S1_1187"
 REPLY_TIMEOUT_S = 8
+# Members with OtomaX's own dialect, one for each form of deliveries.
+PROFILES = {"asli1": "toss", "otomax1": "otomax", "report1": "report"}
 NOTHING_ELSE: Mapping[str, str] = {}
 SERVE = ("serve", "--config", "config.toml")
 

@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 COMMAND = str(Path(sys.executable).with_name("otomax-gateway"))
 KILLED = -signal.SIGKILL
 
-START_S = 30.0  # a start takes half a second on an idle machine
+START_S = 120.0  # a start takes half a second on an idle machine
 _LOOK_EVERY_S = 0.05
 
 

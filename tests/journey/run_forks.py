@@ -3,7 +3,8 @@
 `run_forks.py` reads one JSON object a line from stdin:
 
     {"id": 1, "words": ["serve"], "folder": "/f", "environment": {…}, "stdin": "/f/in",
-     "out": "/f/out", "err": "/f/err", "run": "fork", "kill": ["send.after", 1, "/f/passed", 9]}
+     "out": "/f/out", "err": "/f/err", "run": "fork",
+     "kill": ["send.after", 1, "/f/passed", 9, null]}
     {"id": 1, "signal": 15}
 
 and answers `{"id": 1, "pid": 4711}` when the process is there and `{"id": 1, "code": -9}` when it
@@ -11,7 +12,9 @@ has ended. With `"run": "fork"` the process is a fork of this one that runs the 
 `otomax-gateway WORDS…` without the half second that its imports take; with `"exec"` it executes
 WORDS. `kill` has a fork write the name of every point of an order's way that it passes to a file,
 without a buffer, and send itself a signal (9: SIGKILL) the N-th time that it passes that one;
-N = 0 only writes down.
+N = 0 only writes down. Where a file is named at the end, only who makes that file does so, which
+one process can. A fork whose environment has `JOURNEY_CLOCK` reads the system's clock with
+as many seconds added as that file says, a float of eight bytes, at every moment.
 
 Here is no thread and no loop, for neither survives a fork. Nothing outlives the tests: when stdin
 ends, every child is killed, and a child whose parent dies is killed by the kernel.
@@ -21,11 +24,14 @@ import ctypes
 import gc
 import importlib
 import json
+import mmap
 import os
 import pkgutil
 import select
 import signal
+import struct
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -35,6 +41,7 @@ from gateway.cli.main import main
 from gateway.flow import worker
 
 _PR_SET_PDEATHSIG = 1
+_CLOCK = "JOURNEY_CLOCK"
 _KERNEL = ctypes.CDLL(None)
 # What the gateway imports only when it runs.
 _LATE = ("uvloop", "aiohttp.web", "cryptography.fernet", "encodings.idna", "asyncio.runners")
@@ -147,13 +154,37 @@ def _settle_in(command: Command) -> None:
     os.environ.update(command["environment"])
 
 
+def _turn_clock(path: str) -> None:
+    """Let this process read a clock that is as much ahead as a file says."""
+    with open(path, "rb") as file:  # noqa: PTH123  a fork does as little as it can
+        ahead = mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ)
+    system = time.time_ns
+
+    def time_ns() -> int:
+        return system() + round(struct.unpack("d", ahead)[0] * 1_000_000_000)
+
+    time.time_ns = time_ns
+    time.time = lambda: time_ns() / 1_000_000_000
+
+
 def _execute(words: list[str]) -> NoReturn:
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them; a shell does not
         signal.signal(number, signal.SIG_DFL)
     os.execv(words[0], words)
 
 
-def _watch(point: str, nth: int, path: str, sent: int) -> Callable[[str], None]:
+def _is_first(token: str | None) -> bool:
+    """Whether nobody else has made this file, which is made now."""
+    if token is None:
+        return True
+    try:
+        os.close(os.open(token, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _watch(point: str, nth: int, path: str, sent: int, token: str | None) -> Callable[[str], None]:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     passed = 0
 
@@ -161,7 +192,7 @@ def _watch(point: str, nth: int, path: str, sent: int) -> Callable[[str], None]:
         nonlocal passed
         os.write(file, f"{name}\n".encode())
         passed += name == point
-        if name == point and passed == nth:
+        if name == point and passed == nth and _is_first(token):
             os.kill(os.getpid(), sent)
 
     return passing
@@ -178,5 +209,7 @@ if __name__ == "__main__":
         _execute(command["words"])
     if command["kill"] is not None:
         worker.passing = _watch(*command["kill"])
+    if _CLOCK in os.environ:
+        _turn_clock(os.environ.pop(_CLOCK))
     sys.argv = ["otomax-gateway", *command["words"]]
     main()

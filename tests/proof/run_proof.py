@@ -1,7 +1,9 @@
 """The whole proof, part by part, and one table of its figures at the end.
 
-    python -m tests.proof.run_proof [PART …] [--json FILE]
+    [STORAGE=postgresql] python -m tests.proof.run_proof [PART …] [--json FILE]
 
+With `STORAGE=postgresql` it is the proof of several gateways on one PostgreSQL, which has parts of
+its own; what knows no journal, and what only a file can suffer, is proven without it.
 Each part is a handful of tests in their long form (`PROOF=1`, and `KILLS`, 200 unless it is set):
 they judge, this only runs them and gathers what they measured through pytest's `record_property`.
 Exit code 0: every part passed, nothing was skipped, and every figure that must be zero is.
@@ -85,6 +87,18 @@ PARTS: Final = (
     Part("planted", "planted bugs", ("tests/proof/test_planted.py",), ("planted and not caught",)),
     Part("coverage", "branch coverage of the core", ("tests.proof.coverage_core",)),
 )
+
+
+SHARED_PARTS: Final = (
+    Part(
+        "kills",
+        "three gateways, kill -9 and stops under load and faults",
+        ("tests/journey/test_nodes_kill.py",),
+        JUDGED,
+    ),
+    Part("planted", "planted bugs", ("tests/proof/test_planted.py",), ("planted and not caught",)),
+)
+BY_STORAGE: Final = {"sqlite": PARTS, "postgresql": SHARED_PARTS}
 
 
 @dataclass
@@ -179,7 +193,11 @@ def _say(text: str) -> None:
 
 def main() -> int:
     """Run the named parts, or all; print the table; return the exit code."""
-    names = [part.name for part in PARTS]
+    storage = os.environ.get("STORAGE", "sqlite")
+    if storage not in BY_STORAGE:
+        sys.exit(f"STORAGE={storage}: wanted {' or '.join(BY_STORAGE)}")
+    parts = BY_STORAGE[storage]
+    names = [part.name for part in parts]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(names)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON, too")
@@ -188,7 +206,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no part {', '.join(sorted(unknown))}: wanted some of {', '.join(names)}")
     began = time.monotonic()
-    outcomes = [run(part) for part in PARTS if not asked.parts or part.name in asked.parts]
+    outcomes = [run(part) for part in parts if not asked.parts or part.name in asked.parts]
     _say(f"\n{table(outcomes)}\n\n{time.monotonic() - began:.0f} s in all")
     wrong = [f"{outcome.part.name}: {text}" for outcome in outcomes for text in outcome.wrong]
     for text in wrong:

@@ -5,6 +5,7 @@ one. With PROOF=1 each bug is planted and must be caught, which takes some minut
 """
 
 import ast
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ from tests.proof.planted_bugs import (
 )
 
 PLANTED = bugs()
+# With STORAGE=postgresql the long form plants what breaks promises of several gateways alone.
+SHARED = os.environ.get("STORAGE") == "postgresql"
+SHARED_PLACES = ("nodes", "postgres", "zombie", "membership", "elsewhere")
 QUICK = "019-expired-after-one-miss"
 # The smallest house in which a bug can live: its test passes when `answer()` is right.
 SMALL = {
@@ -146,12 +150,18 @@ def _table(outcomes: list[tuple[str, Outcome]]) -> str:
     )
 
 
+def _is_shared(bug: Bug) -> bool:
+    places = [*bug.caught_by, *(hunk.file for hunk in bug.hunks)]
+    return any(word in place for word in SHARED_PLACES for place in places)
+
+
 @pytest.mark.timeout(1800)
 def test_every_planted_bug_is_caught(
     capsys: pytest.CaptureFixture[str], record_property: Callable[[str, object], None]
 ) -> None:
     """All of them with PROOF=1; else one, which shows that a bug in our own house is seen."""
-    chosen = PLANTED if LONG else [bug for bug in PLANTED if bug.name == QUICK]
+    long = [bug for bug in PLANTED if not SHARED or _is_shared(bug)]
+    chosen = long if LONG else [bug for bug in PLANTED if bug.name == QUICK]
     outcomes = list(try_all(chosen))
     assert len(outcomes) == len(chosen) + 1 > 1
     bad = [f"{name}: {outcome.by}" for name, outcome in outcomes if not outcome.good]
