@@ -38,7 +38,7 @@ _MINUTE_S: Final = 60.0
 _REMEMBERED: Final = 10_000  # households, some 200 bytes each
 _MAX_TOKEN: Final = 64  # characters; ours have 43
 _MAX_TRX_ID: Final = 64
-_STYLES: Final = ("style.css", "pages.css")
+_FILES: Final = ("style.css", "pages.css", "mark.svg")
 
 
 class LinkPage:
@@ -79,8 +79,8 @@ class LinkPage:
         self._count(request)
         token = request.match_info["token"]
         try:
-            if token in _STYLES:
-                return await self._style(token)
+            if token in _FILES:
+                return await self._file(token)
             found = await self._links.find(token) if len(token) <= _MAX_TOKEN else None
             if found is None:
                 raise web.HTTPNotFound
@@ -88,8 +88,8 @@ class LinkPage:
         except JournalUnavailable:
             return web.Response(status=503, text="503\n", headers={"Retry-After": "30"})
 
-    async def _style(self, name: str) -> web.StreamResponse:
-        """Return a stylesheet: beside the links, so that no page holds its own token.
+    async def _file(self, name: str) -> web.StreamResponse:
+        """Return a stylesheet or the mark: beside the links, so that no page holds its own token.
 
         Raises:
             HTTPNotFound: there is no link that it could belong to.

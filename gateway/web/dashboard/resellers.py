@@ -4,7 +4,7 @@ A key, and the address of a link, are shown on the answer that made them and now
 can be asked for them again, and no address holds them but the link itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -14,7 +14,7 @@ from gateway.domain.errors import NotDone
 from gateway.domain.reseller import PROFILES
 from gateway.flow.ledger import LOST, OPEN, SOLD, Totals
 from gateway.flow.links import MAX_DAYS
-from gateway.store import OrderSearch
+from gateway.store import LinkRow, OrderSearch
 from gateway.web.dashboard.bought import bought_most
 from gateway.web.dashboard.visit import May, Route, Tools, Visit, to_number
 
@@ -114,6 +114,7 @@ class ResellerPages:
         row = await self._row(visit)
         code = row["code"]
         periods = {name: await self._period(visit, code, days) for name, days in PERIODS.items()}
+        links = await self._tools.site.links.living(code)
         return await visit.page(
             "reseller.html",
             row=row,
@@ -121,7 +122,9 @@ class ResellerPages:
             periods=periods,
             names=NAMES,
             products=await bought_most(self._tools, code, visit.shapes.now - 7 * _DAY_MS),
-            links=await self._tools.site.links.living(code),
+            links=links,
+            newest_key=newest_key(row),
+            newest_link=newest_link(links),
             max_days=MAX_DAYS,
         )
 
@@ -160,10 +163,14 @@ class ResellerPages:
 
     async def rotate(self, visit: Visit) -> web.StreamResponse:
         """Give one a new key, and show it, once."""
-        code = visit.request.match_info["code"]
-        grace_s = to_number(visit, (await visit.form()).get("grace_s") or "0")
+        code, form = visit.request.match_info["code"], await visit.form()
+        grace_s = to_number(visit, form.get("grace_s") or "0")
         if grace_s > _MAX_GRACE_S:
             raise NotDone(visit.say("reseller.grace_too_long"))
+        # Whoever loads the answer again sends its form again, and would end the key it showed.
+        newest = newest_key(await self._row(visit))
+        if form.get("newest", newest) != newest:
+            raise NotDone(visit.say("reseller.rotated_already"))
         made = await visit.do("reseller.rotate_key", code=code, grace_s=grace_s)
         return await visit.page("reseller_key.html", code=code, key=made["key"], grace_s=grace_s)
 
@@ -185,8 +192,11 @@ class ResellerPages:
 
     async def make_link(self, visit: Visit) -> web.StreamResponse:
         """Make a link, and show its address, once."""
-        code, who = visit.request.match_info["code"], visit.who
-        days = to_number(visit, (await visit.form()).get("days", ""))
+        code, who, form = visit.request.match_info["code"], visit.who, await visit.form()
+        days = to_number(visit, form.get("days", ""))
+        newest = newest_link(await self._tools.site.links.living(code))
+        if form.get("newest", newest) != newest:  # the same as with a key
+            raise NotDone(visit.say("reseller.linked_already"))
         made = await visit.do("link.make", code=code, days=days, who=who.admin if who else "")
         return await visit.page("reseller_link.html", code=code, url=made["url"], days=days)
 
@@ -198,6 +208,16 @@ class ResellerPages:
             raise NotDone(visit.say("reseller.no_link"))
         await visit.do("link.revoke", link_id=number)
         return visit.go(f"/resellers/{code}", "unlinked")
+
+
+def newest_key(row: Mapping[str, Any]) -> str:
+    """Return what tells the newest key of a reseller from those before it."""
+    return f"{row['keys'][-1]['created_at']} {row['keys'][-1]['hint']}" if row["keys"] else ""
+
+
+def newest_link(links: Iterable[LinkRow]) -> str:
+    """Return what tells the newest of these links from those before it."""
+    return str(max((link.id for link in links), default=0))
 
 
 def _values(form: Mapping[str, str]) -> dict[str, Any]:

@@ -111,6 +111,25 @@ async def test_a_key_is_rotated_with_and_without_grace(house: House, operator: B
     assert not re.search(f"{new}|{old}", repr(await house.gateway.store.audit()))
 
 
+@pytest.mark.parametrize("what", ["rotate", "link"])
+async def test_an_answer_that_is_loaded_again_makes_nothing_again(
+    house: House, operator: Browser, what: str
+) -> None:
+    shown = (await operator.get("/resellers/toko")).text.partition(f"/resellers/toko/{what}")[2]
+    newest = re.search(r'name="newest" value="([^"]*)"', shown)
+    assert newest is not None
+    fields = {"newest": unescape(newest[1]), "grace_s": "0", "days": "1"}
+    made = await operator.post(f"/resellers/toko/{what}", fields)
+    assert made.status == 200
+    house.secrets |= {field(made, "key" if what == "rotate" else "link")}
+    before = await house.gateway.desk.resellers.show("toko")
+    again = await operator.post(f"/resellers/toko/{what}", fields)
+    assert again.status == 409
+    assert "sejak halaman itu dibuka" in again.words
+    assert await house.gateway.desk.resellers.show("toko") == before
+    assert len(await house.gateway.links.living("toko")) == (what == "link")
+
+
 async def test_upstream_key_pin_and_password_are_taken_and_never_shown(
     house: House, operator: Browser, upstream: FakeUpstream
 ) -> None:

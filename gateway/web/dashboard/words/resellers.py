@@ -126,6 +126,14 @@ RESELLERS: Final[dict[str, tuple[str, str]]] = {
         "Tautan ini hanya ditampilkan sekali, dan berlaku {days} hari.",
         "This link is shown once. It lasts {days} days.",
     ),
+    "reseller.rotated_already": (
+        "Kunci sudah diganti sejak halaman itu dibuka. Buka lagi reseller ini dulu.",
+        "The key was rotated since that page was opened. Open the reseller again first.",
+    ),
+    "reseller.linked_already": (
+        "Tautan sudah dibuat sejak halaman itu dibuka. Buka lagi reseller ini dulu.",
+        "A link was made since that page was opened. Open the reseller again first.",
+    ),
     "reseller.no_link": ("Tautan itu tidak ada.", "There is no such link."),
     "panel.title": ("Lembar panel {code}", "Panel sheet of {code}"),
     "panel.kind": ("Jenis panel", "Kind of panel"),
