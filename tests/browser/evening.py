@@ -13,8 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+import pytest
 from aiohttp import web
-from pytest import MonkeyPatch
 
 from gateway.clock import now_ms
 from tests.support import (
@@ -89,7 +89,7 @@ class Evening:
     panel: Panel
     operator: str = _OPERATOR
     link: str = ""
-    chance: Random = field(default_factory=lambda: Random(20_261_125))  # noqa: S311  no secret
+    chance: Random = field(default_factory=lambda: Random(20_261_125))
     fates: dict[str, tuple[str, str]] = field(default_factory=dict)
     saldo: int = 9_412_600
     placed: int = 0
@@ -205,7 +205,7 @@ def _named(panel: Panel) -> Iterator[None]:
             return await ask(host, *args, **more)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    with MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "getaddrinfo", look)
         yield
 
@@ -233,7 +233,7 @@ async def _week(one: Evening, begin_s: float, a_day: int) -> None:
     """Let people buy, up to half an hour ago."""
     for at_s in _moments(one.chance, begin_s, a_day):
         await one.until(at_s)
-        await one.sell("FAILED" if one.chance.random() < 0.04 else "SUCCESS")  # noqa: PLR2004
+        await one.sell("FAILED" if one.chance.random() < 0.04 else "SUCCESS")
         if one.placed == 3 * a_day:
             await _dearer(one)
 

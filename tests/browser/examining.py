@@ -13,7 +13,7 @@ _axe: Final = Axe()
 async def examine(visitor: Visitor) -> None:
     """Fail where a page is wider than its window, or hard to use for somebody.
 
-    What asks for accessibility is a script, so a visitor without scripts is asked for widths alone.
+    What asks for accessibility is a script, so one without scripts is asked for widths alone.
     """
     window = visitor.page.viewport_size
     assert window is not None
