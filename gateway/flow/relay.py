@@ -127,6 +127,7 @@ class Relay:
         self._silent_since: dict[Pair, int] = {}  # of those that are shut
         self._paused: tuple[str, ...] = ()
         self._paused_until = 0.0  # for how long that is taken for true, in the loop's time
+        self._changes = 0
 
     @property
     def in_flight(self) -> int:
@@ -143,18 +144,17 @@ class Relay:
     def look_who_is_paused(self) -> None:
         """Take note that a host was paused or resumed."""
         self._paused_until = 0.0
+        self._changes += 1
         self.bell.ring()
 
     async def _paused_hosts(self) -> tuple[str, ...]:
         """Return the hosts that are paused, as the journal said a moment ago."""
         now = asyncio.get_running_loop().time()
         if now >= self._paused_until:
-            self._paused_until = now + _PAUSED_FOR_S
-            try:
-                self._paused = tuple(row.host for row in await self._store.paused_hosts())
-            except JournalUnavailable:
-                self._paused_until = 0.0
-                raise
+            changes = self._changes
+            self._paused = tuple(row.host for row in await self._store.paused_hosts())
+            # What was changed while this was read is read again.
+            self._paused_until = now + _PAUSED_FOR_S if changes == self._changes else 0.0
         return self._paused
 
     def wake(self) -> None:
