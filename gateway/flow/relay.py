@@ -36,8 +36,9 @@ PER_RESELLER = 64  # of these at most to one reseller, however many hosts it nam
 REMEMBERED = 1000  # silent pairs; beyond it the one that was tried longest ago is forgotten
 _LOOK = 256  # deliveries that are read from the journal at a time
 _EVERY_S = 0.5
-# A pause that another gateway of the same journal wrote is seen so soon; one of ours at once.
+# A pause that another gateway of the same journal wrote, and that was not heard, is seen so soon.
 _PAUSED_FOR_S = 5.0
+PAUSED = "paused"  # what is told to have all nodes look who is paused now
 # What has come to be due is looked for at once, but not more often than this: orders and attempts
 # that end one by one, hundreds a second, would have the journal read for each of them, half a
 # millisecond a look.
@@ -127,6 +128,8 @@ class Relay:
         self._silent_since: dict[Pair, int] = {}  # of those that are shut
         self._paused: tuple[str, ...] = ()
         self._paused_until = 0.0  # for how long that is taken for true, in the loop's time
+        self._changes = 0
+        store.nodes.listen(self._heard)
 
     @property
     def in_flight(self) -> int:
@@ -141,20 +144,23 @@ class Relay:
         return since
 
     def look_who_is_paused(self) -> None:
-        """Take note that a host was paused or resumed."""
-        self._paused_until = 0.0
-        self.bell.ring()
+        """Let all gateways take note that a host was paused or resumed."""
+        self._store.nodes.tell(PAUSED, 0)
+
+    def _heard(self, what: str, _: int) -> None:
+        if what == PAUSED:
+            self._paused_until = 0.0
+            self._changes += 1
+            self.bell.ring()
 
     async def _paused_hosts(self) -> tuple[str, ...]:
         """Return the hosts that are paused, as the journal said a moment ago."""
         now = asyncio.get_running_loop().time()
         if now >= self._paused_until:
-            self._paused_until = now + _PAUSED_FOR_S
-            try:
-                self._paused = tuple(row.host for row in await self._store.paused_hosts())
-            except JournalUnavailable:
-                self._paused_until = 0.0
-                raise
+            changes = self._changes
+            self._paused = tuple(row.host for row in await self._store.paused_hosts())
+            # What was changed while this was read is read again.
+            self._paused_until = now + _PAUSED_FOR_S if changes == self._changes else 0.0
         return self._paused
 
     def wake(self) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.domain.alert import Alarm, Kind, What
 from gateway.store.notices import Standing
-from gateway.store.postgres_pool import Session
+from gateway.store.postgres_pool import Session, numbers
 
 _RAISED: Final = "alerts (order_id, kind, about, text, raised_at, told_at)"
 _NOTICE: Final = "notices (alert_id, what, made_at, next_at)"
@@ -86,7 +86,7 @@ async def ack_alerts(session: Session, ids: Collection[int] | None, now: int) ->
         "UPDATE alerts SET acked_at = $1 WHERE acked_at IS NULL"
         " AND ($2::bigint[] IS NULL OR id = ANY ($2)) RETURNING id"
     )
-    rows = await session.rows(sql, now, None if ids is None else list(ids))
+    rows = await session.rows(sql, now, numbers(ids))
     return sorted(row[0] for row in rows)
 
 

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Final
 
 from gateway.store.office import AdminRow, AuditRow, SessionRow
-from gateway.store.postgres_pool import Database, Session
+from gateway.store.postgres_pool import Database, Session, numbers
 
 _ADMIN: Final = AdminRow.__struct_fields__
 _SESSION: Final = ("id", "hash", "admin", "created_at", "seen_at", "address", "agent")
@@ -114,7 +114,7 @@ class OfficeTables:
 
     async def end_sessions(self, *, ids: list[int] | None = None, admin: str | None = None) -> int:
         """End these sessions, of this admin alone where one is named; returns how many."""
-        return await self._database.changed(_END, ids, admin)
+        return await self._database.changed(_END, numbers(ids), admin)
 
     async def end_old_sessions(self, created_before: int, seen_before: int) -> int:
         """End what began before a time, or was last seen before one; returns how many."""

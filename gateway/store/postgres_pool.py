@@ -13,7 +13,7 @@ the next one.
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -62,6 +62,7 @@ _AWAY: Final = ("08", "25", "28", "3D", "42501", "53", "54", "55", "57", "58", "
 # the doors, which refuse control characters; should one come from elsewhere, a settlement that is
 # written with a mark in its place is better than one that never can be.
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+_END_OF_NUMBERS: Final = 2**63
 _MARK: Final = "\ufffd"
 
 
@@ -72,6 +73,11 @@ def storable(value: Any) -> Any:
             return value
         return _UNSTORABLE.sub(_MARK, value)
     return [storable(item) for item in value] if isinstance(value, list) else value
+
+
+def numbers(ids: Collection[int] | None) -> list[int] | None:
+    """Return those numbers that a row may have: whoever asks may have typed any."""
+    return None if ids is None else [number for number in ids if 0 <= number < _END_OF_NUMBERS]
 
 
 class Session:

@@ -7,7 +7,6 @@ beside the file keeps every other process out.
 Only this package imports this module; its SQL is the only SQL of SQLite.
 """
 
-import errno
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
@@ -74,6 +73,7 @@ from gateway.store.sqlite_page import see_saldo
 from gateway.store.sqlite_products import ProductTables
 from gateway.store.sqlite_seals import SealsFrom, seal_part
 from gateway.store.sqlite_search import SearchTables
+from gateway.store.sqlite_trouble import not_opened
 from gateway.store.sqlite_upkeep import bring_back, move_times, note_time
 from gateway.store.sqlite_wal import LOG_LIMIT, empty_log, size
 from gateway.store.sqlite_write import (
@@ -105,7 +105,7 @@ async def open_sqlite(path: Path) -> "SqliteStore":
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         lock = Lock(path)
     except OSError as error:
-        raise _not_opened(path, error) from None
+        raise not_opened(path, error) from None
     async with AsyncExitStack() as undo:
         undo.callback(lock.close)
         try:
@@ -113,29 +113,9 @@ async def open_sqlite(path: Path) -> "SqliteStore":
             undo.push_async_callback(writer.close)
             reader = await _connect(path, _prepare_reader)
         except (JournalUnusable, sqlite3.Error, OSError) as error:
-            raise _not_opened(path, error) from None
+            raise not_opened(path, error) from None
         undo.pop_all()
     return SqliteStore(path, lock, writer, reader)
-
-
-_PASSING = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
-_PASSING_SQLITE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY})
-_PRIMARY = 0xFF  # SQLite's extended codes carry the primary one in their last byte
-
-
-def _not_opened(path: Path, error: Exception) -> Exception:
-    """Say why a journal can not be opened: for now, or as it is.
-
-    A disk that is full or fails may be well again at the next start, so that is no fault of the
-    configuration, after which a service manager would not start the gateway any more.
-    """
-    if isinstance(error, OSError):
-        text = f"{path}: can not be opened: {error.strerror}"
-        return JournalUnavailable(text) if error.errno in _PASSING else JournalUnusable(text)
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is not None and code & _PRIMARY in _PASSING_SQLITE:
-        return JournalUnavailable(f"{path}: {error}")
-    return JournalUnusable(f"{path}: {error}")
 
 
 async def _connect(path: Path, prepare: Work[None]) -> Thread:

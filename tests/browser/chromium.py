@@ -113,7 +113,7 @@ class Visitor:
             self.faults.append(f"asked elsewhere: {request.url}")
 
     def _say(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
+        if message.type == "error":
             self.faults.append(f"{self.page.url}: {message.text}")
 
 

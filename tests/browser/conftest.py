@@ -6,6 +6,7 @@ The browser stays from one test to the next, so these tests and what they need s
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -74,7 +75,7 @@ async def panel(shop: tuple[House, Sandbox, Panel]) -> Panel:
     return shop[2]
 
 
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "desktop": {"size": DESKTOP},
     "phone at night": {"size": PHONE, "scheme": "dark"},
     "phone without scripts": {"size": PHONE, "has_scripts": False},

@@ -15,7 +15,9 @@ from typing import Any, Final
 
 import pytest
 from aiohttp import web
+from aiohttp.abc import ResolveResult
 
+from gateway.clients.guard import NameLookup
 from gateway.clock import now_ms
 from tests.support import (
     Asked,
@@ -137,6 +139,16 @@ class Evening:
     def _any(self, table: tuple[Any, ...]) -> Any:
         return self.chance.choices(table, [row[-1] for row in table])[0]
 
+    async def named(self, address: str) -> str:
+        """Put the numbers of orders into an address: `{sold}`, `{open}` and `{dead}`."""
+        orders = await self.house.orders()
+        (dead,) = await self.house.deliveries("dead")
+        numbers = {
+            word: next(row["id"] for row in orders if row["status"] == status)
+            for word, status in (("sold", "SUCCESS"), ("open", "PENDING"))
+        }
+        return address.format(**numbers, dead=dead["order_id"]) if "{" in address else address
+
     async def order_reply(self, asked: Asked) -> web.StreamResponse:
         """Take an order, as the upstream does."""
         query = asked.query
@@ -196,17 +208,17 @@ def _shop(row: tuple[str, str, str, int]) -> dict[str, Any]:
 @contextmanager
 def _named(panel: Panel) -> Iterator[None]:
     """Let the panels' names lead to the one panel that there is, while the block runs."""
-    loop = asyncio.get_running_loop()
     known, port = {row[2] for row in _SHOPS}, int(panel.url.split(":")[2].split("/")[0])
-    ask = loop.getaddrinfo
+    ask = NameLookup.resolve
 
-    async def look(host: Any, *args: Any, **more: Any) -> Any:
-        if host not in known:
-            return await ask(host, *args, **more)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    async def resolve(
+        names: NameLookup, host: str, asked: int = 0, family: Any = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await ask(names, "127.0.0.1" if host in known else host, asked, family)
+        return [{**one, "port": port} if host in known else one for one in found]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "getaddrinfo", look)
+        patch.setattr(NameLookup, "resolve", resolve)
         yield
 
 
@@ -272,8 +284,8 @@ async def _tonight(one: Evening) -> None:
     await one.sell("SUCCESS", _SILENT_SHOP)
     await eventually(lambda: house.deliveries("dead"), within_s=60)
     one.panel.reply = panel_answers(200)
-    values = {"host": _SHOPS[1][2], "reason": "Ani ganti server, selesai jam 21"}
-    await desk.do("host.pause", values, _OPERATOR)
+    values = {"host": f"{_SHOPS[1][2]}:80", "reason": "Ani ganti server, selesai jam 21"}
+    await desk.do("delivery.pause", values, _OPERATOR)
     for n, code in enumerate(["budicell", "kiosani", "raja", "budicell", "kiosani", "budicell"]):
         await one.until(NOW_S - 1200 + 190 * n)
         await one.sell("SUCCESS", code)

@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -161,6 +161,18 @@ async def original(
     made = _originals["original"]
     made.office.processes = members.processes
     return made
+
+
+@pytest.fixture
+def members_shared_by(
+    members: Office, tmp_path: Path
+) -> Callable[[PostgresServer], Awaitable[Original]]:
+    """Makes such a journal in another server."""
+
+    async def make(server: PostgresServer) -> Original:
+        return await Original.make(server, members, tmp_path / "original")
+
+    return make
 
 
 @pytest.fixture

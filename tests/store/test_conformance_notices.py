@@ -104,6 +104,7 @@ async def test_a_condition_stands_until_it_ends_whoever_took_note(store: Store) 
     assert await store.raise_alert(FULL)
     assert not await store.raise_alert(replace(FULL, at=T0 + 1, text="fuller"))
     assert await store.raise_alert(replace(FULL, about="other"))
+    assert await store.ack_alerts([10**30, 7000], T0 + 2) == []
     await store.ack_alerts(None, T0 + 2)
     assert await store.alerts() == []
     assert not await store.raise_alert(replace(FULL, at=T0 + 3, text="fuller"))

@@ -11,7 +11,8 @@ ROOT = CONSTRAINTS.parent
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`([a-z_/]+\.py)::(test_[a-z0-9_]+)`", PAGE)))
 ATTACKERS = [
-    *("a stranger on the internet", "who is logged in", "a reseller", "another reseller"),
+    *("a stranger on the internet", "who is logged in", "who holds a reseller's link"),
+    *("a reseller", "another reseller"),
     *("who says that he is the upstream", "a player with a nickname"),
     *("a panel's callback server", "somebody on the machine"),
     *("a thief of a backup", "the supply chain"),

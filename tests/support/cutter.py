@@ -73,9 +73,14 @@ class Cutter:
 
     def url(self, database: str) -> str:
         """The URL of a database behind it."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}?sslmode=disable"
+
+    @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1."""
         assert self._server is not None
-        port = self._server.sockets[0].getsockname()[1]
-        return f"postgresql://postgres@127.0.0.1:{port}/{database}?sslmode=disable"
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
 
     def cut_all(self) -> None:
         """Break every connection that there is."""

@@ -23,6 +23,7 @@ from gateway.web.dashboard.shapes import Shapes
 from gateway.web.dashboard.site import Site
 from gateway.web.dashboard.templates import rendered
 from gateway.web.dashboard.words import say
+from gateway.web.dashboard.words.steps import in_indonesian
 from gateway.web.gate import Gate
 
 OPERATOR: Final = "operator"
@@ -102,6 +103,10 @@ class Visit:
     def say(self, key: str, **values: object) -> str:
         """Return a sentence of `words` in the visitor's language."""
         return say(key, self.language, **values)
+
+    def told(self, text: str) -> str:
+        """Return what the journal says of a step, or of an alert, in the visitor's language."""
+        return in_indonesian(text) if self.language == "id" else text
 
     def asked(self, name: str) -> str:
         """Return a parameter of the address, without blanks around it; empty where it is not."""

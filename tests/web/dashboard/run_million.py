@@ -1,9 +1,10 @@
 """How long each page takes with a million orders, whatever is looked for: one line a page.
 
-    python -m tests.web.dashboard.run_million [NUMBER]
+    python -m tests.web.dashboard.run_million [NUMBER] [postgresql]
 
-Seeds a journal in a temporary folder, some ten seconds and 300 MB, opens a gateway on it, and asks
-for each page some times over HTTP. Exits 1 where one takes longer than a tenth of a second.
+Seeds a journal in a temporary folder, some ten seconds and 300 MB, moves it to PostgreSQL where
+that is asked for (some minutes), opens a gateway on it, and asks for each page some times over
+HTTP. Exits 1 where one takes longer than a tenth of a second.
 """
 
 import asyncio
@@ -12,9 +13,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from gateway.store.move import move_journal
 from tests.support import captured_log, fake_upstream, open_houses, says
 from tests.support.browser import Browser, browsing
 from tests.support.history import add_history
+from tests.support.postgres import PostgresServer
 
 MILLION = 1_000_000
 MOST_MS = 100
@@ -63,7 +66,24 @@ async def measure(browser: Browser, target: str) -> float:
     return sorted(took[1:])[_TIMES // 2]
 
 
-async def run(number: int, folder: Path) -> bool:
+class _Quiet:
+    """Is told how far a journal has moved."""
+
+    def begin(self, rows: int) -> None: ...
+
+    def say(self, sentence: str) -> None: ...
+
+    def advance(self, rows: int) -> None: ...
+
+
+async def _moved(journal: Path, postgres: PostgresServer) -> str:
+    """Move a journal to PostgreSQL; returns its URL there."""
+    name = await postgres.make(empty=True)
+    await move_journal(journal, postgres.url(name), _Quiet())
+    return postgres.url(name)
+
+
+async def run(number: int, folder: Path, postgres: PostgresServer | None = None) -> bool:
     """Measure every page; returns whether each is quick enough."""
     is_quick = True
     with captured_log() as log:
@@ -75,7 +95,8 @@ async def run(number: int, folder: Path) -> bool:
             assert journal is not None
             await house.stop()
             add_history(journal, number)
-            house = await open_house(upstream.url)
+            storage = {} if postgres is None else {"url": await _moved(journal, postgres)}
+            house = await open_house(upstream.url, storage=storage)
             async with browsing(house) as browser:
                 for target in PAGES:
                     took_ms = await measure(browser, target)
@@ -87,8 +108,13 @@ async def run(number: int, folder: Path) -> bool:
 def main() -> None:
     """Measure, and exit."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else MILLION
-    with tempfile.TemporaryDirectory() as folder:
-        sys.exit(not asyncio.run(run(number, Path(folder))))
+    postgres = PostgresServer() if "postgresql" in sys.argv[2:] else None
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            sys.exit(not asyncio.run(run(number, Path(folder), postgres)))
+    finally:
+        if postgres is not None:
+            postgres.close()
 
 
 if __name__ == "__main__":
