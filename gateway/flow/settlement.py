@@ -115,9 +115,19 @@ class Settlement:
         self.changed: Callable[[], None] = _nobody
 
     def follow(self, rules: Rules) -> None:
-        """Decide by these times from now on."""
+        """Decide by these times from now on.
+
+        But not by another lease, nor another length of a call: the calls themselves, and the lease
+        that others see, are those of the start until the next one.
+        """
         mine = self.rules
-        self.rules = replace(rules, clock_since=mine.clock_since, may_send=mine.may_send)
+        self.rules = replace(
+            rules,
+            lease_s=mine.lease_s,
+            call_s=mine.call_s,
+            clock_since=mine.clock_since,
+            may_send=mine.may_send,
+        )
 
     def begin_no_send(self) -> None:
         """Let no look-up begin a send any more: this process ends soon."""
