@@ -161,7 +161,8 @@ def _turn_clock(path: str) -> None:
     system = time.time_ns
 
     def time_ns() -> int:
-        return system() + round(struct.unpack("d", ahead)[0] * 1_000_000_000)
+        (ahead_s,) = struct.unpack("d", ahead)
+        return system() + int(ahead_s * 1_000_000_000)
 
     time.time_ns = time_ns
     time.time = lambda: time_ns() / 1_000_000_000
