@@ -70,6 +70,7 @@ class Membership:
         self._directory = directory
         self._clock = clock
         self._wake = wake
+        self._life = 0  # goes up whenever this gateway begins as another one
         self._beaten_at = 0  # running milliseconds, when the last beat that was heard began
         self._counted_at = 0
         self._saldi_at = 0
@@ -79,6 +80,7 @@ class Membership:
         self._loop = asyncio.get_running_loop()
         if store.nodes.is_shared:
             settlement.holds = self.holds
+            settlement.life = self.life
             store.nodes.listen(self._heard)
 
     @property
@@ -90,6 +92,10 @@ class Membership:
         """Whether a first byte may leave: its call is over before the lease is."""
         lasts_s = _SURE * self.lease_s - self._settlement.rules.call_s
         return self._is_heard_within(lasts_s)
+
+    def life(self) -> int:
+        """Return in which of its lives this gateway is: each has a lease of its own."""
+        return self._life
 
     def takes_orders(self) -> bool:
         """Whether new orders may be journaled: others know by their clocks when not.
@@ -118,6 +124,7 @@ class Membership:
             await self._join()
 
     async def _join(self) -> None:
+        self._life += 1
         await self._store.nodes.join(self.lease_s)
         await self.step()
 

@@ -71,6 +71,11 @@ def _always() -> bool:
     return True
 
 
+def _for_ever() -> int:
+    """Live one life: a journal with one gateway has nobody who would take it for dead."""
+    return 0
+
+
 class Settlement:
     """Applies evidence to orders, and counts the open ones.
 
@@ -84,6 +89,7 @@ class Settlement:
     Attributes:
         changed: called whenever an order changed, for who looks on.
         holds: tells whether this gateway still holds what it began.
+        life: tells in which of its lives it is: what it began in another is not its own any more.
     """
 
     def __init__(
@@ -103,14 +109,25 @@ class Settlement:
         self._clock = clock
         self.tell_schedule_s = tell_schedule_s
         self.holds: Callable[[], bool] = _always
+        self.life: Callable[[], int] = _for_ever
         self._wake_recheck: Callable[[], None] = _nobody
         self._wake_relay: Callable[[], None] = _nobody
         self.changed: Callable[[], None] = _nobody
 
     def follow(self, rules: Rules) -> None:
-        """Decide by these times from now on."""
+        """Decide by these times from now on.
+
+        But not by another lease, nor another length of a call: the calls themselves, and the lease
+        that others see, are those of the start until the next one.
+        """
         mine = self.rules
-        self.rules = replace(rules, clock_since=mine.clock_since, may_send=mine.may_send)
+        self.rules = replace(
+            rules,
+            lease_s=mine.lease_s,
+            call_s=mine.call_s,
+            clock_since=mine.clock_since,
+            may_send=mine.may_send,
+        )
 
     def begin_no_send(self) -> None:
         """Let no look-up begin a send any more: this process ends soon."""
@@ -268,14 +285,19 @@ class Settlement:
         """Whether a send's date has passed before it was made: this process was stopped."""
         return order.due_at is not None and order.due_at <= self._clock()
 
-    def in_time(self, order: Order) -> Callable[[], bool]:
+    def in_time(self, order: Order, life: int) -> Callable[[], bool]:
         """Return what tells, up to its first byte, whether a send may still leave.
 
-        It may not when it can be taken for dead before its call is over.
+        It may not when it can be taken for dead before its call is over, nor when it was: who
+        lost his lease and has a new one does not hold what he began under the old one.
+
+        Args:
+            order: as it was read in that life.
+            life: of this gateway.
         """
         over_at = (order.due_at or 0) - round(self.rules.call_s * MS_PER_S)
-        is_before, holds = self._clock.before(over_at), self.holds
-        return lambda: is_before() and holds()
+        is_before, holds, now = self._clock.before(over_at), self.holds, self.life
+        return lambda: is_before() and holds() and now() == life
 
     async def may_leave(self, order: Order) -> bool:
         """Whether a send that had to wait may still leave (T6)."""

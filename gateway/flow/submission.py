@@ -206,15 +206,15 @@ class Submission:
         try:
             passed("send.before")
             may_leave = True
-            is_held = self._settlement.holds()
+            is_held, life = self._settlement.holds(), self._settlement.life()
             if order is None or not is_held or self._settlement.is_stale(order):
-                order = await self._read(turn.order_id)
+                order, life = await self._read(turn.order_id)
                 if not order.sending or order.begun != turn.send:
                     tell(Told(order))  # taken for dead meanwhile, and that is journaled
                     return
                 may_leave = await self._settlement.may_leave(order)
             if may_leave:
-                evidence, relayed, said = await self._send(order)
+                evidence, relayed, said = await self._send(order, life)
             else:
                 evidence, relayed, said = _silence(Silence.UNSENT, "its turn came too late")
             passed("send.after")
@@ -250,20 +250,21 @@ class Submission:
         is_pending = evidence.verdict is Status.PENDING and order.status is Status.PENDING
         return is_pending and order.sends == 1 and order.id not in self._heard_of
 
-    async def _read(self, order_id: int) -> Order:
-        """Return an order as it is now, however long the journal is away (T14).
+    async def _read(self, order_id: int) -> tuple[Order, int]:
+        """Return an order as it is now, however long the journal is away (T14), and our life.
 
         Not before this gateway is heard there again, for until then it sends nothing.
         """
         while True:
             try:
                 if self._settlement.holds():
-                    return await self._store.order(order_id)
+                    life = self._settlement.life()  # before it is read: a later one holds it not
+                    return await self._store.order(order_id), life
             except JournalUnavailable as error:
                 log.warning("order.waits", order_id=order_id, reason=str(error))
             await asyncio.sleep(AFTER_TROUBLE_S)
 
-    async def _send(self, order: Order) -> tuple[Evidence, Relayed | None, str]:
+    async def _send(self, order: Order, life: int) -> tuple[Evidence, Relayed | None, str]:
         key = self._directory.upstream_key(order.account)
         if key is None:
             return _silence(Silence.UNSENT, "the order's upstream key is not known")
@@ -271,7 +272,7 @@ class Submission:
         callback_url = f"{self._manner.public_url}/callback/{token}"
         call = order_call(order, key, callback_url)
         try:
-            reply = await self._connect_and_send(call, (key, token), order)
+            reply = await self._connect_and_send(call, (key, token), order, life)
         except Unsent as error:
             return _silence(Silence.UNSENT, error.reason)
         except NoAnswer as error:
@@ -285,10 +286,12 @@ class Submission:
             return unreachable_s
         return max(0.0, min(unreachable_s, self._settlement.time_left_s(order)))
 
-    async def _connect_and_send(self, call: Call, secrets: tuple[str, ...], order: Order) -> Reply:
+    async def _connect_and_send(
+        self, call: Call, secrets: tuple[str, ...], order: Order, life: int
+    ) -> Reply:
         """Send once; only what never left is tried again, while patience and its time last."""
         give_up_at = self._loop.time() + self._patience_s(order)
-        may_leave = self._settlement.in_time(order)
+        may_leave = self._settlement.in_time(order, life)
         pause_s = _FIRST_PAUSE_S
         while True:
             try:

@@ -24,9 +24,9 @@ def own_name() -> str:
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         space = (_PROC / "self/ns/pid").stat().st_ino
+        return f"{boot} {space} {os.getpid()} {_started(os.getpid())}"
     except OSError:
         return f"- - {os.getpid()} -"
-    return f"{boot} {space} {os.getpid()} {_started(os.getpid())}"
 
 
 def is_dead(name: str, own: str) -> bool:
@@ -34,14 +34,31 @@ def is_dead(name: str, own: str) -> bool:
     boot, space, number, started = name.split(" ")
     if boot == "-" or [boot, space] != own.split(" ")[:2]:
         return False
-    return _started(int(number)) != started
+    try:
+        return _started(int(number)) != started
+    except OSError:
+        return _is_nobody(int(number))
+
+
+def _is_nobody(number: int) -> bool:
+    """Whether no process has this number, where /proc shows none.
+
+    It does not show those of other users where it is mounted so (hidepid; ProtectProc= of
+    systemd), nor any to who has no descriptor left. Who may not be sent a signal is there.
+    """
+    try:
+        os.kill(number, 0)
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
+    return False
 
 
 def _started(number: int) -> str | None:
-    """Return when a process was started, as the kernel counts; None where there is none."""
-    try:
-        stat = (_PROC / str(number) / "stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
+    """Return when a process was started, as the kernel counts; None where it is dead already.
+
+    Raises:
+        OSError: nothing is seen of it.
+    """
+    stat = (_PROC / str(number) / "stat").read_text(encoding="ascii", errors="replace")
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in _DEAD else fields[_STARTED]

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.clock import MeasuredClock, SteadyClock
 from gateway.config import ConfigError, load_settings
+from gateway.store import postgres_process
 from gateway.store.postgres_process import _started, is_dead, own_name
 
 HOUR_MS = 3_600_000
@@ -80,6 +81,20 @@ def test_a_process_is_dead_only_where_that_is_seen() -> None:
         child.kill()
     assert is_dead(name, own)
     assert not is_dead(f"- - {os.getpid()} -", own)
+
+
+def test_a_process_that_is_not_shown_is_not_dead_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's, where /proc hides these; anybody's, where no descriptor is left."""
+    own = own_name()
+    boot, space, _, _ = own.split(" ")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        name = f"{boot} {space} {child.pid} {_started(child.pid)}"
+        monkeypatch.setattr(postgres_process, "_PROC", tmp_path)
+        assert not is_dead(name, own)
+        child.kill()
+    assert is_dead(name, own)
 
 
 def test_a_lease_is_longer_than_two_calls(tmp_path: Path) -> None:

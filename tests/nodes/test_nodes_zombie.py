@@ -70,6 +70,32 @@ async def test_a_send_that_was_taken_over_before_its_first_byte_never_leaves(
     assert (shown["status"], shown["sends"], shown["sending"]) == ("PENDING", 2, False)
 
 
+async def test_a_send_that_waited_for_its_turn_does_not_outlive_the_lease(
+    open_node: OpenNode, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its date is half an hour away. Who comes back as another holds nothing of what he began."""
+    first = asyncio.Event()
+    upstream.order = in_turn(after(first, says(ORDERED)), says(ORDERED))
+    zombie = await open_node(upstream.url, upstream={"max_in_flight": 1})
+    other = await open_node(upstream.url)
+    asked = [asyncio.create_task(zombie.order("A1"))]
+    await eventually(lambda: len(upstream.orders) == 1)
+    stopped = Stopped(zombie, monkeypatch)
+    asked.append(asyncio.create_task(zombie.order("A2")))
+    await eventually(lambda: len(zombie.gateway.submission.turns) == 1)
+    first.set()
+    await stopped.reached.wait()
+    await stop(zombie)
+    await sends_again(upstream, 2)
+    await other.becomes("PENDING", "toko-A2")
+    await zombie.gateway.membership.step()
+    assert zombie.gateway.membership.holds()
+    stopped.wakes.set()
+    await eventually(lambda: zombie.gateway.submission.in_flight == set())
+    assert [asked.query["trx_id"] for asked in upstream.orders] == ["toko-A1", "toko-A2"]
+    await asyncio.gather(*asked)
+
+
 async def test_a_reply_to_a_send_that_was_taken_over_is_no_proof(
     open_node: OpenNode, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
