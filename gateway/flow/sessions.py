@@ -13,6 +13,7 @@ from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import JournalUnavailable
 from gateway.flow.passwords import Passwords
 from gateway.log import get_logger
+from gateway.redaction import escape
 from gateway.store import AuditRow, SessionRow, Store
 
 log = get_logger(__name__)
@@ -50,7 +51,7 @@ class Sessions:
             name: of an admin, as it was typed.
             password: as it was typed.
             address: from where.
-            agent: what the browser calls itself.
+            agent: what the browser calls itself; bytes that are no text, too.
         """
         admin = next((row for row in await self._store.admins() if row.name == name), None)
         kept = None if admin is None else admin.password
@@ -64,7 +65,7 @@ class Sessions:
             created_at=now,
             seen_at=now,
             address=address,
-            agent=agent[:_AGENT_CHARACTERS],
+            agent=escape(agent)[:_AGENT_CHARACTERS],
         )
         await self._store.end_old_sessions(now - LASTS_S * MS_PER_S, now - IDLE_S * MS_PER_S)
         await self._store.add_session(row, keep=EACH)

@@ -8,6 +8,7 @@ from gateway.web.dashboard.login import LogIn
 from gateway.web.dashboard.visit import May, Route
 from tests.support import House
 from tests.support.browser import PASSWORD, Browser
+from tests.support.raw import raw_exchange
 
 # What is shown to who is not logged in: the form, and what the form looks like.
 PUBLIC = {("GET", "/login"), ("POST", "/login"), ("GET", "/static/{name}")}
@@ -150,6 +151,21 @@ async def test_a_cookie_is_for_this_host_and_no_script(house: House, nobody: Bro
     assert cookie.startswith("__Host-otomax_session=")
     assert "; Secure" in cookie
     assert "Domain" not in cookie
+
+
+async def test_bytes_that_are_no_text_keep_nobody_out(house: House, nobody: Browser) -> None:
+    """What a browser calls itself is kept with its session, whatever it is."""
+    await house.gateway.desk.do("admin.add", {"name": "budi", "password": PASSWORD})
+    body = f"name=budi&password={PASSWORD.replace(' ', '+')}".encode()
+    head = (
+        b"POST /login HTTP/1.1\r\nHost: h\r\nOrigin: http://h\r\nConnection: close\r\n"
+        b"User-Agent: \xff\x9b<b>\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(body)
+    )
+    answer = await raw_exchange(house.gateway.admin.address[1], head + body)
+    assert answer.startswith(b"HTTP/1.1 303 ")
+    (session,) = await house.gateway.store.sessions("budi")
+    assert session.agent == r"\udcff\udc9b<b>"
 
 
 async def test_a_session_of_plain_http_is_none_over_tls(operator: Browser) -> None:
