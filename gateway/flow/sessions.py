@@ -55,7 +55,7 @@ class Sessions:
         """
         admin = next((row for row in await self._store.admins() if row.name == name), None)
         kept = None if admin is None else admin.password
-        if not await self._passwords.is_right(kept, password) or admin is None:
+        if not await self._passwords.is_right(kept, password) or admin is None or kept is None:
             return None
         now = self._clock()
         token = secrets.token_urlsafe(_TOKEN_BYTES)
@@ -68,7 +68,8 @@ class Sessions:
             agent=escape(agent)[:_AGENT_CHARACTERS],
         )
         await self._store.end_old_sessions(now - LASTS_S * MS_PER_S, now - IDLE_S * MS_PER_S)
-        await self._store.add_session(row, keep=EACH)
+        if await self._store.add_session(row, password=kept, keep=EACH) is None:
+            return None
         await self._note(admin.name, "session.begin", address, now)
         log.info("admin.logged_in", admin=admin.name, address=address)
         return token

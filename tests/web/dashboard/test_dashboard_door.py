@@ -205,6 +205,26 @@ async def test_what_is_revoked_has_ended_at_once(
     assert (await operator.get("/")).url.path == "/login"
 
 
+@pytest.mark.parametrize("command", ["admin.passwd", "admin.remove"])
+async def test_a_password_that_is_changed_while_it_is_compared_lets_nobody_in(
+    house: House, nobody: Browser, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = house.gateway.desk
+    await desk.do("admin.add", {"name": "budi", "password": PASSWORD})
+    passwords = house.gateway.sessions._passwords
+    compare = passwords.is_right
+
+    async def slowly(kept: str | None, password: str) -> bool:
+        is_right = await compare(kept, password)
+        values = {"password": "another password"} if command == "admin.passwd" else {}
+        await desk.do(command, {"name": "budi", **values})
+        return is_right
+
+    monkeypatch.setattr(passwords, "is_right", slowly)
+    assert (await nobody.log_in("budi")).status == 403
+    assert await house.gateway.store.sessions() == []
+
+
 async def test_logging_out_ends_the_session_not_only_the_cookie(
     house: House, operator: Browser
 ) -> None:
