@@ -225,6 +225,13 @@ async def test_a_password_that_is_changed_while_it_is_compared_lets_nobody_in(
     assert await house.gateway.store.sessions() == []
 
 
+async def test_logging_in_again_leaves_no_session_behind(house: House, operator: Browser) -> None:
+    (before,) = await house.gateway.store.sessions()
+    await operator.log_in("operator")
+    (after,) = await house.gateway.store.sessions()
+    assert after.id != before.id
+
+
 async def test_logging_out_ends_the_session_not_only_the_cookie(
     house: House, operator: Browser
 ) -> None:
