@@ -88,6 +88,11 @@ class Sessions:
                 await self._store.see_session(found.id, now)
         return found
 
+    async def goes_on(self, session: SessionRow | None) -> bool:
+        """Whether a session that was found has not ended since."""
+        found = None if session is None else await self._store.session(session.hash)
+        return found is not None and _lasts(found, self._clock())
+
     async def end(self, session: SessionRow) -> None:
         """Log somebody out."""
         await self._store.end_sessions(ids=[session.id])

@@ -195,6 +195,15 @@ async def test_a_stream_ends_with_its_session_and_with_the_gateway(
     house.gateway.gate.draining = False
 
 
+async def test_a_stream_ends_when_its_session_ends_by_itself(
+    house: House, operator: Browser
+) -> None:
+    async with operator.client.get(f"{house.admin_url}/live") as stream:
+        house.clock.skip(12 * 3600)
+        async with asyncio.timeout(4):
+            await stream.content.read()
+
+
 async def test_streams_are_bounded(house: House, operator: Browser) -> None:
     streams: list[aiohttp.ClientResponse] = []
     url = f"{house.admin_url}/live"
