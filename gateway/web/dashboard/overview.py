@@ -10,11 +10,10 @@ from aiohttp import web
 
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.delivery import DeliveryState
-from gateway.domain.errors import NotDone
 from gateway.flow.ledger import HOUR_MS, LOST, OPEN, SOLD, Totals, together
 from gateway.web.dashboard.chart import Chart, Slot, lasting, volume
 from gateway.web.dashboard.saldo import saldi
-from gateway.web.dashboard.visit import May, Route, Tools, Visit
+from gateway.web.dashboard.visit import May, Route, Tools, Visit, to_number
 
 _DAY_MS: Final = 86_400 * MS_PER_S
 _DAYS: Final = 7
@@ -67,10 +66,8 @@ class Overview:
 
     async def ack(self, visit: Visit) -> web.StreamResponse:
         """Take note of an alert."""
-        number = (await visit.form()).get("id", "")
-        if not (number.isascii() and number.isdigit()):
-            raise NotDone(visit.say("error.form"))
-        await visit.do("alert.ack", ids=[int(number)])
+        number = to_number(visit, (await visit.form()).get("id", ""))
+        await visit.do("alert.ack", ids=[number])
         return visit.go("/", "acked")
 
 
