@@ -38,6 +38,8 @@ _ARGS: Final = (
     "--disable-component-update",
     "--disable-sync",
     "--force-color-profile=srgb",
+    "--disable-lcd-text",
+    "--lang=id",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
@@ -125,6 +127,7 @@ async def visiting(
     size: tuple[int, int] = DESKTOP,
     scheme: Scheme = "light",
     has_scripts: bool = True,
+    state: Any = None,
 ) -> AsyncIterator[Visitor]:
     """Give somebody with a profile of his own; nothing that must not happen has, at the end.
 
@@ -134,6 +137,7 @@ async def visiting(
         size: of the window, CSS pixels.
         scheme: which colours his system has.
         has_scripts: whether his browser runs scripts.
+        state: what his browser kept from before, as Playwright tells it.
     """
     context: BrowserContext = await browser.new_context(
         viewport={"width": size[0], "height": size[1]},
@@ -141,6 +145,7 @@ async def visiting(
         reduced_motion="reduce",
         locale="id-ID",
         java_script_enabled=has_scripts,
+        storage_state=state,
     )
     context.set_default_timeout(PATIENCE_MS)
     try:

@@ -8,6 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.domain.alert import KINDS
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.delivery import DeliveryState
 from gateway.flow.ledger import HOUR_MS, LOST, OPEN, SOLD, Totals, together
@@ -60,6 +61,7 @@ class Overview:
             count_to=_COUNT_TO,
             saldi=await saldi(self._tools),
             alerts=await store.alerts(limit=_ALERTS),
+            kinds=KINDS,
             sold=SOLD,
             lost=LOST,
         )
