@@ -35,6 +35,11 @@ _MAKE_DUE: Final = (
     f"UPDATE orders SET due_at = {NOW}, fence = {RAISED} WHERE sending AND final_at IS NULL"
     f" AND node = ANY ($1::bigint[]) AND due_at > {NOW}"
 )
+# What a journal brings that was moved here: whoever was sending had it alone, and is gone.
+_NOBODYS_DUE: Final = (
+    f"UPDATE orders SET due_at = {NOW}, fence = {RAISED} WHERE sending AND final_at IS NULL"
+    f" AND node IS NULL AND due_at > {NOW}"
+)
 _UNCLAIM: Final = "DELETE FROM claims WHERE node = ANY ($1::bigint[])"
 _TIDY: Final = f"DELETE FROM claims WHERE until < {NOW} - 600000"
 _TIDY_EVERY: Final = 150  # beats: once a minute
@@ -125,6 +130,7 @@ class PostgresNodes:
         self._lease_ms = round(lease_s * _MS_PER_S)
 
         async def work(session: Session) -> int:
+            await session.count(_NOBODYS_DUE)
             return int(await session.value(_JOIN, self._process))
 
         self.id = await self._database.transact(work)

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from gateway.clock import now_ms
 from gateway.domain.alert import Alarm, Kind
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.errors import JournalUnavailable, NotDone
@@ -196,6 +197,28 @@ async def test_new_numbers_follow_those_that_were_moved(tmp_path: Path, target: 
     assert len(await store.timeline(changed.order.id)) == 4
     again, is_new = await store.place(record(order("open00001")))
     assert (is_new, again.id) == (False, 7)
+    await store.close()
+
+
+async def test_what_was_being_sent_before_a_move_is_looked_up_at_once(
+    tmp_path: Path, target: str
+) -> None:
+    """Nobody sends it any more, and one that waited for its turn has a date half an hour away."""
+    source = tmp_path / "gateway.db"
+    store = await open_journal(source)
+    waits = await place(store, "waits", due_at=now_ms() + 3_600_000)
+    await store.close()
+    await moved(source, target)
+    store = await open_store(target)
+    await store.nodes.join(60)
+    due = await store.due_orders(await store.nodes.time(), 9, set())
+    assert [order.id for order in due] == [waits.id]
+    live = await place(store, "live", due_at=now_ms() + 3_600_000)
+    other = await open_store(target)
+    await other.nodes.join(60)
+    due = await store.due_orders(await store.nodes.time(), 9, set())
+    assert live.id not in [order.id for order in due], "it is being sent"
+    await other.close()
     await store.close()
 
 
