@@ -86,7 +86,8 @@ async def test_a_dead_delivery_is_counted_and_its_alert_noted(
     async with browsing(house) as operator, browsing(house, "viewer") as viewer:
         page = await operator.get("/")
         assert "0 menunggu 1 gagal total" in page.words
-        assert "toko-T1 delivery 1 of SUCCESS is dead" in page.words
+        assert "Callback ke panel gagal total toko-T1" in page.words
+        assert "delivery 1 of SUCCESS is dead" in page.words
         number = re.search(r'action="/overview/ack"><input[^>]*value="(\d+)"', page.text)
         assert number is not None
         assert "/overview/ack" not in (await viewer.get("/")).text
