@@ -167,7 +167,8 @@ class Evening:
         query = asked.query
         line = (
             f"R#{query['trx_id']} {query['product_code']}.{query['user_id']}, status PENDING."
-            f" RefId : {query['product_code']}_{20_411 + self.placed} . Sisa saldo {self.saldi[query['apikey']]}"
+            f" RefId : {query['product_code']}_{20_411 + self.placed}"
+            f" . Sisa saldo {self.saldi[query['apikey']]}"
         )
         return web.Response(text=line)
 
