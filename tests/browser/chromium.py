@@ -18,6 +18,7 @@ from playwright.async_api import (
     Page,
     Request,
     async_playwright,
+    expect,
 )
 
 Scheme = Literal["light", "dark"]
@@ -27,6 +28,7 @@ DESKTOP: Final = (1280, 800)
 SIZES: Final = {"phone": PHONE, "desktop": DESKTOP}
 # For a page, and for what is waited for on it: a machine that is busy with other tests is slow.
 PATIENCE_MS: Final = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _ARGS: Final = (

@@ -1,14 +1,12 @@
-"""Makes the pictures of the guide: `make screenshots`. They are of one evening, the same each time.
+"""Makes the pictures of the guide: `make screenshots`, of one evening, the same each time.
 
 Letters are as on most phones where Roboto is installed (`apt install fonts-roboto-unhinted`).
 """
 
 import asyncio
 import os
-import struct
 import sys
 import tempfile
-import zlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +14,7 @@ from playwright.async_api import Browser
 
 from tests.browser.chromium import DESKTOP, PHONE, Visitor, chromium, launched, visiting
 from tests.browser.evening import Evening, evening
+from tests.browser.pictures import small
 from tests.support import captured_log
 from tests.support.browser import PASSWORD
 
@@ -23,28 +22,18 @@ FOLDER: Final = Path(__file__).parents[2] / "docs" / "images"
 _FONTS: Final = Path(__file__).parent / "fonts.conf"
 _A_DAY: Final = 70  # orders
 
-_PICTURES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+PICTURES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "ringkasan": ("/", {"size": (1280, 1360)}),
     "ringkasan-gelap": ("/", {"size": (1280, 1360), "scheme": "dark"}),
     "ringkasan-hp": ("/", {"size": PHONE}),
     "transaksi": ("/orders", {"size": DESKTOP}),
-    "transaksi-hp": ("/orders", {"size": PHONE, "scheme": "dark"}),
     "satu-transaksi": ("/orders/{sold}", {"size": (1280, 1180)}),
-    "satu-transaksi-hp": ("/orders/{sold}", {"size": PHONE}),
     "struk": ("/orders/{sold}/receipt", {"size": (640, 560)}),
-    "putuskan": ("/orders/{open}/settle", {"size": (1280, 800)}),
-    "kiriman": ("/deliveries", {"size": (1280, 480)}),
     "kiriman-host": ("/deliveries/list?host=otomax.kiosani.com%3A80", {"size": DESKTOP}),
-    "reseller": ("/resellers", {"size": (1280, 480)}),
     "satu-reseller": ("/resellers/budicell", {"size": (1280, 1500)}),
     "lembar-panel": ("/resellers/budicell/panel", {"size": (1280, 900)}),
-    "lembar-panel-hp": ("/resellers/budicell/panel", {"size": PHONE}),
-    "produk": ("/products", {"size": DESKTOP}),
-    "perubahan-harga": ("/products/changes", {"size": DESKTOP}),
     "peringatan": ("/alerts", {"size": DESKTOP}),
     "peringatan-hp": ("/alerts", {"size": PHONE, "scheme": "dark"}),
-    "log-audit": ("/audit", {"size": DESKTOP}),
-    "sistem": ("/system", {"size": DESKTOP}),
 }
 """Each picture's name, with its page and how it is looked at."""
 
@@ -58,8 +47,8 @@ async def main(wanted: list[str]) -> None:
             launched(env={**os.environ, "FONTCONFIG_FILE": str(_FONTS)}) as browser,
         ):
             state = await _logged_in(browser, one)
-            for name in wanted or _PICTURES:
-                path, way = _PICTURES[name]
+            for name in wanted or PICTURES:
+                path, way = PICTURES[name]
                 file = FOLDER / f"{name}.png"
                 async with visiting(browser, one.house.admin_url, state=state, **way) as visitor:
                     await _picture(visitor, await one.named(path), file)
@@ -70,6 +59,8 @@ async def _logged_in(browser: Browser, one: Evening) -> Any:
     async with visiting(browser, one.house.admin_url) as visitor:
         await visitor.log_in(one.operator, PASSWORD)
         await visitor.page.wait_for_url(f"{one.house.admin_url}/")
+        while await visitor.page.get_by_text("Sebagian jam masih dihitung").count():
+            await visitor.page.reload()  # the hours of a week are counted a few at a time
         return await visitor.page.context.storage_state()
 
 
@@ -77,26 +68,11 @@ async def _picture(visitor: Visitor, path: str, file: Path) -> None:
     """Make one picture."""
     await visitor.open(path)
     await _settled(visitor)
-    file.write_bytes(packed(await visitor.page.screenshot()))
-    print(file, file.stat().st_size)  # noqa: T201  it says what it made
-
-
-def packed(picture: bytes) -> bytes:
-    """Return a PNG with its rows packed as well as they can be: the browser packs in a hurry."""
-    head, parts, rows = picture[:8], picture[8:], b""
-    chunks: list[tuple[bytes, bytes]] = []
-    while parts:
-        length, kind = struct.unpack(">I4s", parts[:8])
-        body, parts = parts[8 : 8 + length], parts[12 + length :]
-        if kind == b"IDAT":
-            rows += body
-        else:
-            chunks.append((kind, body))
-    chunks.insert(len(chunks) - 1, (b"IDAT", zlib.compress(zlib.decompress(rows), 9)))
-    return head + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
-    )
+    picture = await visitor.page.screenshot()
+    await visitor.page.goto("about:blank")
+    packed = await small(visitor.page, picture)
+    await asyncio.to_thread(file.write_bytes, packed)
+    print(file.name, len(packed))  # noqa: T201  it says what it made
 
 
 async def _settled(visitor: Visitor) -> None:

@@ -86,6 +86,7 @@ async def test_a_dead_delivery_is_counted_and_its_alert_noted(
     async with browsing(house) as operator, browsing(house, "viewer") as viewer:
         page = await operator.get("/")
         assert "0 menunggu 1 gagal total" in page.words
+        assert "Callback ke panel gagal total toko-T1" in page.words
         assert "kiriman 1 (SUCCESS) gagal total" in page.words
         number = re.search(r'action="/overview/ack"><input[^>]*value="(\d+)"', page.text)
         assert number is not None
