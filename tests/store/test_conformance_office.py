@@ -100,7 +100,7 @@ async def test_sessions_are_ended_by_number_by_admin_and_by_age(store: Store) ->
     for name in ("budi", "wati"):
         await store.add_admin(admin(name))
     numbers = [
-        await store.add_session(session("budi", b"%d" % n, at=T0 + n), password=HASH, keep=9)
+        await store.add_session(session("budi", b"%d" % n, at=T0 + n), password=HASH, keep=9) or 0
         for n in range(5)
     ]
     await store.add_session(session("wati", b"w", at=T0 + 9), password=HASH, keep=9)
