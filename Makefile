@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 p
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test proof bench guide lint format clean
+.PHONY: help demo test proof bench guide screenshots lint format clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ bench: $(VENV)/run.stamp ## the figures beside a bare proxy, some 10 minutes (ma
 
 guide: $(VENV)/dev.stamp ## write the pages of docs/ that are made from the program's own tables
 	@$(BIN)/python -m tests.docs.run_pages
+
+screenshots: $(VENV)/dev.stamp ## take the pictures of docs/images with this machine's Chromium
+	@$(BIN)/python -m tests.browser.run_screenshots $(ARGS)
 
 lint: $(VENV)/dev.stamp ## ruff, mypy strict, import contracts, known holes in what is installed
 	$(BIN)/ruff format --check .

@@ -5,13 +5,14 @@ link is shown once, when it is made. The journal is asked at each look, so one t
 has ended at once.
 """
 
+import contextlib
 import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
 from gateway.clock import Clock
 from gateway.domain.backoff import MS_PER_S
-from gateway.domain.errors import NotDone
+from gateway.domain.errors import JournalUnavailable, NotDone
 from gateway.flow.directory import Directory
 from gateway.flow.sessions import hash_token
 from gateway.protocol.shown import when
@@ -110,11 +111,19 @@ class Links:
         return {"id": link_id}
 
     async def find(self, token: str) -> LinkRow | None:
-        """Return the link of a token that has not ended, and note that it was used."""
+        """Return the link of a token that has not ended, and note that it was used.
+
+        Who is suspended is told nothing, here as everywhere.
+        """
         found = await self._store.link(hash_token(token))
         now = self._clock()
         if found is None or not found.created_at <= now < found.ends_at:
             return None
+        reseller = self._directory.by_code(found.reseller)
+        if reseller is None or reseller.suspended:
+            return None
         if found.seen_at is None or now - found.seen_at >= _SEEN_EVERY_MS:
-            await self._store.see_link(found.id, now)
+            # A journal that can not be written is no reason not to look at it.
+            with contextlib.suppress(JournalUnavailable):
+                await self._store.see_link(found.id, now)
         return found

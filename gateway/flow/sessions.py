@@ -13,6 +13,7 @@ from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import JournalUnavailable
 from gateway.flow.passwords import Passwords
 from gateway.log import get_logger
+from gateway.redaction import escape
 from gateway.store import AuditRow, SessionRow, Store
 
 log = get_logger(__name__)
@@ -50,11 +51,11 @@ class Sessions:
             name: of an admin, as it was typed.
             password: as it was typed.
             address: from where.
-            agent: what the browser calls itself.
+            agent: what the browser calls itself; bytes that are no text, too.
         """
         admin = next((row for row in await self._store.admins() if row.name == name), None)
         kept = None if admin is None else admin.password
-        if not await self._passwords.is_right(kept, password) or admin is None:
+        if not await self._passwords.is_right(kept, password) or admin is None or kept is None:
             return None
         now = self._clock()
         token = secrets.token_urlsafe(_TOKEN_BYTES)
@@ -64,10 +65,11 @@ class Sessions:
             created_at=now,
             seen_at=now,
             address=address,
-            agent=agent[:_AGENT_CHARACTERS],
+            agent=escape(agent)[:_AGENT_CHARACTERS],
         )
         await self._store.end_old_sessions(now - LASTS_S * MS_PER_S, now - IDLE_S * MS_PER_S)
-        await self._store.add_session(row, keep=EACH)
+        if await self._store.add_session(row, password=kept, keep=EACH) is None:
+            return None
         await self._note(admin.name, "session.begin", address, now)
         log.info("admin.logged_in", admin=admin.name, address=address)
         return token
@@ -85,6 +87,11 @@ class Sessions:
             with contextlib.suppress(JournalUnavailable):
                 await self._store.see_session(found.id, now)
         return found
+
+    async def goes_on(self, session: SessionRow | None) -> bool:
+        """Whether a session that was found has not ended since."""
+        found = None if session is None else await self._store.session(session.hash)
+        return found is not None and _lasts(found, self._clock())
 
     async def end(self, session: SessionRow) -> None:
         """Log somebody out."""

@@ -91,8 +91,17 @@ class Office(Protocol):
         """Remove somebody with every session; False where there is none of this name."""
         ...
 
-    async def add_session(self, row: SessionRow, *, keep: int) -> int:
-        """Begin a session; of this admin's the `keep` newest stay. Returns its number."""
+    async def add_session(self, row: SessionRow, *, password: str, keep: int) -> int | None:
+        """Begin a session of who has still this password; of his the newest stay.
+
+        Args:
+            row: it.
+            password: the hash that was compared.
+            keep: how many of this admin's stay.
+
+        Returns:
+            Its number; None where the password was changed, or the admin removed, meanwhile.
+        """
         ...
 
     async def session(self, token_hash: bytes) -> SessionRow | None:

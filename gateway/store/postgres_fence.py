@@ -17,10 +17,8 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-import asyncpg
-
 from gateway.domain.errors import JournalUnavailable
-from gateway.store.postgres_pool import Database, Patience, Session, is_unheard
+from gateway.store.postgres_pool import TROUBLES, Database, Patience, Session, is_unheard
 
 V = TypeVar("V")
 R = TypeVar("R")
@@ -29,8 +27,6 @@ R = TypeVar("R")
 _DRAWN_BITS: Final = 40
 RAISED: Final = f"((fence >> {_DRAWN_BITS}) + 1) << {_DRAWN_BITS}"
 """The next fence, in SQL, where nobody has to know his own write again."""
-
-_TROUBLES = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Fenced(NamedTuple, Generic[V]):
@@ -114,7 +110,7 @@ class FencedChange(Generic[V, R]):
         """Make it upon what is there; None where it is to be tried again."""
         try:
             before = await self._database.once(self._read)
-        except _TROUBLES as error:
+        except TROUBLES as error:
             await self._patience.bear(error)
             return None
         if (mine := self._found(before.fence)) is not None:
@@ -125,7 +121,7 @@ class FencedChange(Generic[V, R]):
         fence = ((_count(before.fence) + 1) << _DRAWN_BITS) | self._drawn
         try:
             return await self._written(before, record, fence), fence
-        except _TROUBLES as error:
+        except TROUBLES as error:
             await self._patience.bear(error)
         return None
 
@@ -134,7 +130,7 @@ class FencedChange(Generic[V, R]):
             written = await self._database.once(
                 lambda session: self._write(session, before, record, fence)
             )
-        except _TROUBLES as error:
+        except TROUBLES as error:
             if is_unheard(error):
                 self._unheard[fence] = record
             raise

@@ -14,7 +14,7 @@ import asyncpg
 
 from gateway.domain.errors import JournalUnavailable
 from gateway.store.nodes import Hear
-from gateway.store.postgres_pool import CONNECT_S, Database, Session
+from gateway.store.postgres_pool import CONNECT_S, TROUBLES, Database, Session
 
 _CHANNEL: Final = "otomax_gateway"
 _SOON_S: Final = 0.01
@@ -77,12 +77,12 @@ class News:
         async def work(session: Session) -> None:
             await session.value("SELECT pg_notify($1, $2)", _CHANNEL, text)
 
-        with suppress(JournalUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(JournalUnavailable, *TROUBLES):
             await self._database.repeat(work)
 
     async def _listen(self) -> None:
         while not self._closed:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*TROUBLES):
                 await self._listen_once()
             await asyncio.sleep(_AGAIN_S)
 

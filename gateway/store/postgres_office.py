@@ -18,7 +18,7 @@ _ADD_SESSION: Final = (
     " RETURNING id"
 )
 # With the admin's row held, so that two that log in at once count each other.
-_HOLD: Final = "SELECT 1 FROM admins WHERE name = $1 FOR NO KEY UPDATE"
+_HOLD: Final = "SELECT password FROM admins WHERE name = $1 FOR NO KEY UPDATE"
 _KEEP: Final = (
     "DELETE FROM sessions WHERE admin = $1 AND id NOT IN"
     " (SELECT id FROM sessions WHERE admin = $1 ORDER BY id DESC LIMIT $2)"
@@ -85,9 +85,10 @@ class OfficeTables:
 
         return await self._database.transact(work)
 
-    async def add_session(self, row: SessionRow, *, keep: int) -> int:
-        """Begin a session; of this admin's the `keep` newest stay. Returns its number."""
-        return await self._database.transact(partial(_add_session, row=row, keep=keep))
+    async def add_session(self, row: SessionRow, *, password: str, keep: int) -> int | None:
+        """Begin a session of who has still this password; None where he has not."""
+        work = partial(_add_session, row=row, password=password, keep=keep)
+        return await self._database.transact(work)
 
     async def session(self, token_hash: bytes) -> SessionRow | None:
         """Find a session by the hash of its token."""
@@ -152,8 +153,9 @@ class OfficeTables:
         return await self._database.repeat(work)
 
 
-async def _add_session(session: Session, row: SessionRow, keep: int) -> int:
-    await session.rows(_HOLD, row.admin)
+async def _add_session(session: Session, row: SessionRow, password: str, keep: int) -> int | None:
+    if await session.value(_HOLD, row.admin) != password:
+        return None
     values = (getattr(row, name) for name in _SESSION[1:])
     number = int(await session.value(_ADD_SESSION, *values))
     await session.count(_KEEP, row.admin, keep)

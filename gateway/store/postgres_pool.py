@@ -54,6 +54,15 @@ _AGAIN: Final = (
     asyncpg.TooManyConnectionsError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+# What comes of asyncpg where a connection breaks, or a statement is refused. It calls a mistake of
+# its own what a connection that broke at an odd moment may lead to, and has no root for all.
+TROUBLES: Final = (
+    OSError,
+    ValueError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 # By how their SQLSTATE begins: what no order has at fault, though trying again does not help. A
 # full disk, too many connections, a right that was taken away, damage.
 _AWAY: Final = ("08", "25", "28", "3D", "42501", "53", "54", "55", "57", "58", "XX")
@@ -192,7 +201,7 @@ class Database:
         while True:
             try:
                 return await self.once(work)
-            except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except TROUBLES as error:
                 await patience.bear(error)
 
     async def close(self) -> None:
@@ -202,7 +211,7 @@ class Database:
             await asyncio.wait(self._under_way)
         try:
             await asyncio.wait_for(self._pool.close(), CONNECT_S)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except TROUBLES:
             self._pool.terminate()
 
 

@@ -64,10 +64,13 @@ class OfficeTables:
 
         return await self._write_aside(work)
 
-    async def add_session(self, row: SessionRow, *, keep: int) -> int:
-        """Begin a session; of this admin's the `keep` newest stay. Returns its number."""
+    async def add_session(self, row: SessionRow, *, password: str, keep: int) -> int | None:
+        """Begin a session of who has still this password; None where he has not."""
 
-        def work(connection: sqlite3.Connection) -> int:
+        def work(connection: sqlite3.Connection) -> int | None:
+            sql = "SELECT 1 FROM admins WHERE name = ? AND password = ?"
+            if connection.execute(sql, (row.admin, password)).fetchone() is None:
+                return None
             values = [getattr(row, name) for name in _SESSION[1:]]
             cursor = connection.execute(_insert("sessions", _SESSION[1:]), values)
             connection.execute(

@@ -18,6 +18,7 @@ from playwright.async_api import (
     Page,
     Request,
     async_playwright,
+    expect,
 )
 
 Scheme = Literal["light", "dark"]
@@ -27,6 +28,7 @@ DESKTOP: Final = (1280, 800)
 SIZES: Final = {"phone": PHONE, "desktop": DESKTOP}
 # For a page, and for what is waited for on it: a machine that is busy with other tests is slow.
 PATIENCE_MS: Final = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _ARGS: Final = (
@@ -38,6 +40,8 @@ _ARGS: Final = (
     "--disable-component-update",
     "--disable-sync",
     "--force-color-profile=srgb",
+    "--disable-lcd-text",
+    "--lang=id",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
@@ -125,6 +129,7 @@ async def visiting(
     size: tuple[int, int] = DESKTOP,
     scheme: Scheme = "light",
     has_scripts: bool = True,
+    state: Any = None,
 ) -> AsyncIterator[Visitor]:
     """Give somebody with a profile of his own; nothing that must not happen has, at the end.
 
@@ -134,6 +139,7 @@ async def visiting(
         size: of the window, CSS pixels.
         scheme: which colours his system has.
         has_scripts: whether his browser runs scripts.
+        state: what his browser kept from before, as Playwright tells it.
     """
     context: BrowserContext = await browser.new_context(
         viewport={"width": size[0], "height": size[1]},
@@ -141,6 +147,7 @@ async def visiting(
         reduced_motion="reduce",
         locale="id-ID",
         java_script_enabled=has_scripts,
+        storage_state=state,
     )
     context.set_default_timeout(PATIENCE_MS)
     try:

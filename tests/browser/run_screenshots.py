@@ -1,9 +1,10 @@
-"""Makes the pictures of the guide: `make screenshots`. They are of one evening, the same each time.
+"""Makes the pictures of the guide: `make screenshots`, of one evening, the same each time.
 
-The pictures are drawn with few colours, so that each is small enough for a page of the guide.
+Letters are as on most phones where Roboto is installed (`apt install fonts-roboto-unhinted`).
 """
 
 import asyncio
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -13,34 +14,26 @@ from playwright.async_api import Browser
 
 from tests.browser.chromium import DESKTOP, PHONE, Visitor, chromium, launched, visiting
 from tests.browser.evening import Evening, evening
+from tests.browser.pictures import small
 from tests.support import captured_log
 from tests.support.browser import PASSWORD
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "images"
+_FONTS: Final = Path(__file__).parent / "fonts.conf"
 _A_DAY: Final = 70  # orders
 
-_PICTURES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+PICTURES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "ringkasan": ("/", {"size": (1280, 1360)}),
     "ringkasan-gelap": ("/", {"size": (1280, 1360), "scheme": "dark"}),
     "ringkasan-hp": ("/", {"size": PHONE}),
     "transaksi": ("/orders", {"size": DESKTOP}),
-    "transaksi-hp": ("/orders", {"size": PHONE, "scheme": "dark"}),
     "satu-transaksi": ("/orders/{sold}", {"size": (1280, 1180)}),
-    "satu-transaksi-hp": ("/orders/{sold}", {"size": PHONE}),
     "struk": ("/orders/{sold}/receipt", {"size": (640, 560)}),
-    "putuskan": ("/orders/{open}/settle", {"size": (1280, 800)}),
-    "kiriman": ("/deliveries", {"size": (1280, 480)}),
     "kiriman-host": ("/deliveries/list?host=otomax.kiosani.com%3A80", {"size": DESKTOP}),
-    "reseller": ("/resellers", {"size": (1280, 480)}),
     "satu-reseller": ("/resellers/budicell", {"size": (1280, 1500)}),
     "lembar-panel": ("/resellers/budicell/panel", {"size": (1280, 900)}),
-    "lembar-panel-hp": ("/resellers/budicell/panel", {"size": PHONE}),
-    "produk": ("/products", {"size": DESKTOP}),
-    "perubahan-harga": ("/products/changes", {"size": DESKTOP}),
     "peringatan": ("/alerts", {"size": DESKTOP}),
     "peringatan-hp": ("/alerts", {"size": PHONE, "scheme": "dark"}),
-    "log-audit": ("/audit", {"size": DESKTOP}),
-    "sistem": ("/system", {"size": DESKTOP}),
 }
 """Each picture's name, with its page and how it is looked at."""
 
@@ -49,23 +42,37 @@ async def main(wanted: list[str]) -> None:
     """Make every picture, or those that are named."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, captured_log() as log:
-        async with evening(Path(folder), log, a_day=_A_DAY) as one, launched() as browser:
-            for name in wanted or _PICTURES:
-                path, way = _PICTURES[name]
-                await _picture(browser, one, FOLDER / f"{name}.png", path, way)
+        async with (
+            evening(Path(folder), log, a_day=_A_DAY) as one,
+            launched(env={**os.environ, "FONTCONFIG_FILE": str(_FONTS)}) as browser,
+        ):
+            state = await _logged_in(browser, one)
+            for name in wanted or PICTURES:
+                path, way = PICTURES[name]
+                file = FOLDER / f"{name}.png"
+                async with visiting(browser, one.house.admin_url, state=state, **way) as visitor:
+                    await _picture(visitor, await one.named(path), file)
 
 
-async def _picture(
-    browser: Browser, one: Evening, file: Path, path: str, way: dict[str, Any]
-) -> None:
-    """Make one picture."""
-    async with visiting(browser, one.house.admin_url, **way) as visitor:
+async def _logged_in(browser: Browser, one: Evening) -> Any:
+    """Log in; returns what the browser keeps of it."""
+    async with visiting(browser, one.house.admin_url) as visitor:
         await visitor.log_in(one.operator, PASSWORD)
         await visitor.page.wait_for_url(f"{one.house.admin_url}/")
-        await visitor.open(await one.named(path))
-        await _settled(visitor)
-        await visitor.page.screenshot(path=file)
-    print(file, file.stat().st_size)  # noqa: T201  it says what it made
+        while await visitor.page.get_by_text("Sebagian jam masih dihitung").count():
+            await visitor.page.reload()  # the hours of a week are counted a few at a time
+        return await visitor.page.context.storage_state()
+
+
+async def _picture(visitor: Visitor, path: str, file: Path) -> None:
+    """Make one picture."""
+    await visitor.open(path)
+    await _settled(visitor)
+    picture = await visitor.page.screenshot()
+    await visitor.page.goto("about:blank")
+    packed = await small(visitor.page, picture)
+    await asyncio.to_thread(file.write_bytes, packed)
+    print(file.name, len(packed))  # noqa: T201  it says what it made
 
 
 async def _settled(visitor: Visitor) -> None:

@@ -145,7 +145,7 @@ async def test_what_is_filtered_is_a_file_for_a_spreadsheet(
 async def test_a_delivery_is_sent_again(sari: Visitor, house: House, panel: Panel) -> None:
     await sari.open(await sold(house))
     await sari.page.get_by_role("button", name="Kirim ulang kiriman 1").click()
-    await expect(sari.page.get_by_text("Kiriman dijadwalkan ulang.")).to_be_visible()
+    await expect(sari.page.get_by_text("Kiriman dijadwalkan lagi sekarang.")).to_be_visible()
     await eventually(lambda: len(panel.targets) == 2)
     assert panel.targets[0] == panel.targets[1]
 

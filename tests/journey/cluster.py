@@ -11,14 +11,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from gateway.app import Gateway
 from gateway.config import load_settings
+from gateway.domain.errors import JournalUnavailable
 from tests.journey.forks import Kill
 from tests.journey.front import Front
 from tests.journey.office import SERVE, Office, variables
-from tests.journey.processes import Process, free_port
+from tests.journey.processes import START_S, Process, free_port
 from tests.support.postgres import PostgresServer
 
 NODES = 3
@@ -69,11 +71,17 @@ class Node(Office):
         await self.runs.said('"gateway.started"')
 
     async def desk(self, command: str, **values: Any) -> Any:
-        """Do what a command does beside the gateways."""
+        """Do what a command does beside the gateways; a busy database is asked again."""
         told = variables({**self.settings, "storage.url": self.read_from})
         settings = load_settings(self.folder / "config.toml", told)
-        async with Gateway.at_rest(settings) as gateway:
-            return await gateway.desk.do(command, values)
+        give_up_at = monotonic() + START_S
+        while True:
+            try:
+                async with Gateway.at_rest(settings) as gateway:
+                    return await gateway.desk.do(command, values)
+            except JournalUnavailable:
+                if monotonic() > give_up_at:
+                    raise
 
 
 @dataclass

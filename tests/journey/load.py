@@ -29,6 +29,7 @@ TWICE = 0.1  # so often a panel sends one request twice at the same time
 ELSEWHERE = 0.15  # so often one asks again in another dialect
 UNNAMED = 0.25  # so many of the orders in JSON have no trx_id
 SETTLED_S = 60.0
+ANSWERED_S = 180.0  # a gateway, or its database, may be away for much of it
 
 DELAY_S = 0.5
 FAULT_RATE = 0.04  # of each of the sandbox's faults: most orders meet one
@@ -91,7 +92,7 @@ class Load:
         if wanted.unnamed:  # who asks again buys again
             await wanted.order(self.where(), self.panel)
         else:
-            await until_async(ask, SETTLED_S, lambda: f"{wanted} was never answered")
+            await until_async(ask, ANSWERED_S, lambda: f"{wanted} was never answered")
 
     def _dialect(self, wanted: Wanted) -> Dialect:
         return wanted.dialect if self.chance.random() >= ELSEWHERE else any_of(self.chance)

@@ -9,6 +9,7 @@ time at two of them, and the upstream's callbacks arrive at any. The rest is as 
 """
 
 import asyncio
+import os
 import random
 import signal
 from itertools import count as numbers
@@ -17,11 +18,12 @@ import pytest
 
 from tests.journey.cluster import LEASE_S, Cluster, Node
 from tests.journey.conftest import RecordProperty
-from tests.journey.load import KILLS, SEED, Load, refuse_some, settled, tell, wanted_orders
+from tests.journey.load import SEED, Load, refuse_some, settled, tell, wanted_orders
 from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.journey.processes import KILLED
 from tests.proof.judge import count
 
+KILLS = int(os.environ.get("KILLS", "8"))
 LIFE_S = (0.05, 2.0)  # from its fork; three of them are killed side by side
 STOPPED = 8  # each such life has a stop in it
 STOP_S = LEASE_S + 1
@@ -86,4 +88,4 @@ async def test_three_gateways_killed_and_stopped_under_load(
     for name, value in (done | count(violations)).items():
         record_property(name, value)
     assert violations == [], tell(violations)
-    assert cluster.errors() == [], f"KILLS={KILLS} SEED={SEED}"
+    assert cluster.errors() == [], f"KILLS={KILLS} SEED={SEED}: {cluster.errors()}"

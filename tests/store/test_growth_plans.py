@@ -312,7 +312,7 @@ class Exercise:
         row = SessionRow(
             hash=b"h" * 32, admin="budi", created_at=NOW, seen_at=NOW, address="-", agent="-"
         )
-        await self.store.add_session(row, keep=3)
+        await self.store.add_session(row, password="y", keep=3)
 
     async def session(self) -> None:
         await self.store.session(b"h" * 32)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from typing import Any
 
 import asyncpg
 import pytest
@@ -11,6 +12,7 @@ from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Order
 from gateway.store import DeliveryFilter, Entry, Record, Store, postgres_pool
 from gateway.store.postgres import PostgresStore
+from gateway.store.postgres_pool import Database, Session
 from tests.store.journals import T0, message, open_journal, order, place, record, sold, tell
 from tests.support.cutter import cutting
 from tests.support.postgres import PostgresServer
@@ -224,3 +226,23 @@ async def test_an_order_costs_few_round_trips(postgres: PostgresServer, database
         await place(store, "A3")  # asyncpg has asked what it asks once about lists
         assert await count(store.change_order(placed.id, lambda _: settle)) == 2
         await store.close()
+
+
+async def test_what_the_driver_calls_a_mistake_of_its_own_is_the_journal_being_away(
+    postgres: PostgresServer, database: str
+) -> None:
+    """A connection that breaks at an odd moment may lead to one."""
+    odd = [asyncpg.InternalClientError("odd")]
+
+    async def once_odd(session: Session) -> Any:
+        if odd:
+            raise odd.pop()
+        return await session.value("SELECT 7")
+
+    async def always_odd(_: Session) -> None:
+        raise asyncpg.InternalClientError("odd")
+
+    async with asyncpg.create_pool(postgres.url(database), min_size=0) as pool:
+        assert await Database(pool).repeat(once_odd) == 7
+        with pytest.raises(JournalUnavailable):
+            await Database(pool).repeat(always_odd)

@@ -197,7 +197,7 @@ async def test_what_one_node_pauses_and_who_logs_in_there_all_know(stores: list[
     session = SessionRow(
         hash=b"h" * 32, admin="budi", created_at=T0, seen_at=T0, address="::1", agent=""
     )
-    await one.add_session(session, keep=5)
+    await one.add_session(session, password="h", keep=5)
     found = await two.session(session.hash)
     assert found is not None
     await two.end_sessions(ids=[found.id])

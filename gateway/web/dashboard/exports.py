@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from gateway.domain.alert import KINDS
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.delivery import DeliveryState
-from gateway.domain.errors import JournalUnavailable
+from gateway.domain.errors import JournalUnavailable, NotDone
 from gateway.flow.ledger import LOST, OPEN, SOLD
 from gateway.log import get_logger
 from gateway.store import OrderSearch
@@ -84,10 +84,10 @@ class Exports:
         try:
             await response.write((MARK + line(_head(visit, names))).encode())
             async for part in _parts(export(visit), visit.shapes.tz):
-                self._tools.gate.refuse_while_draining()
+                await self._check_that_it_goes_on(visit)
                 await response.write(part.encode())
             await response.write_eof()
-        except JournalUnavailable as error:
+        except (JournalUnavailable, NotDone) as error:
             # Half a file must not look like a whole one: the browser sees that it broke off.
             log.warning("export.broke_off", what=what, reason=str(error))
             if visit.request.transport is not None:
@@ -95,6 +95,11 @@ class Exports:
         except ConnectionError:
             return response  # the browser has gone
         return response
+
+    async def _check_that_it_goes_on(self, visit: Visit) -> None:
+        self._tools.gate.refuse_while_draining()
+        if not await self._tools.sessions.goes_on(visit.who):
+            raise NotDone("the session has ended")
 
     async def _orders(self, visit: Visit) -> Rows:
         asked = read_filter(visit)

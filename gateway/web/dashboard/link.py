@@ -26,6 +26,7 @@ from gateway.web.dashboard.assets import TYPES, content
 from gateway.web.dashboard.door import HEADERS, NEVER_KEPT
 from gateway.web.dashboard.shapes import LANGUAGES, ZONES, Shapes
 from gateway.web.dashboard.templates import rendered
+from gateway.web.dashboard.visit import read_number
 from gateway.web.dashboard.words import say
 from gateway.web.gate import Gate
 from gateway.web.households import household
@@ -113,7 +114,9 @@ class LinkPage:
     async def _page(self, request: web.Request, link: LinkRow) -> web.StreamResponse:
         shapes = self._shapes(request)
         wanted = request.query.get("q", "").strip()[:_MAX_TRX_ID]
-        orders, next_id = await self._orders(link.reseller, wanted, request.query.get("before"))
+        orders, next_id = await self._orders(
+            link.reseller, wanted, request.query.get("before", "")
+        )
         told = await asyncio.gather(*map(self._told, orders))
         text = await rendered(
             "link.html",
@@ -136,16 +139,13 @@ class LinkPage:
         )
 
     async def _orders(
-        self, reseller: str, trx_id: str, before: str | None
+        self, reseller: str, trx_id: str, before: str
     ) -> tuple[tuple[Order, ...], int | None]:
         """Return orders of this reseller alone, and from where on to look further."""
         if trx_id:
             order = await self._store.order_by_trx_id(reseller, trx_id)
             return (() if order is None or order.unnamed else (order,)), None
-        before_id = int(before) if before and before.isascii() and before.isdigit() else None
-        if before_id is not None and before_id >= 2**62:
-            before_id = None
-        wanted = OrderSearch(reseller=reseller, before_id=before_id)
+        wanted = OrderSearch(reseller=reseller, before_id=read_number(before))
         found = await self._ledger.find(wanted, _ROWS, _FIND_S)
         return found.orders, found.next_id
 

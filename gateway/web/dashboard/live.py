@@ -71,9 +71,7 @@ class Live:
 
     async def _goes_on(self, visit: Visit) -> bool:
         """Whether the browser and the gateway stay, and the session is still one."""
-        if self._has_end(visit) or visit.who is None:
-            return False
-        return await self._tools.store.session(visit.who.hash) is not None
+        return not self._has_end(visit) and await self._tools.sessions.goes_on(visit.who)
 
     def _has_end(self, visit: Visit) -> bool:
         transport = visit.request.transport

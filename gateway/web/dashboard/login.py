@@ -60,6 +60,8 @@ class LogIn:
         if token is None:
             log.warning("login.refused", address=home)
             return await self._form(visit, 403, visit.say("login.wrong"))
+        if visit.who is not None:  # the browser forgets that one's token
+            await self._tools.sessions.end(visit.who)
         visit.cookies.append((cookie_name(visit.request), token, LASTS_S))
         return visit.go("/")
 

@@ -11,7 +11,7 @@ from gateway.domain.order import Dialect, Order, Status
 from gateway.protocol import json_api, otomax, text
 from gateway.redaction import redact
 from gateway.store import Entry, OrderSearch
-from gateway.web.dashboard.visit import May, Route, Tools, Visit
+from gateway.web.dashboard.visit import May, Route, Tools, Visit, read_number
 
 _FINAL: Final = tuple(status for status in Status if status.is_final)
 _WIDTHS: Final = ("58", "80")  # of a receipt's paper, millimetres
@@ -68,12 +68,11 @@ class OrderPage:
         Raises:
             NotDone: there is none.
         """
-        name = visit.request.match_info["id"]
-        is_number = name.isascii() and name.isdigit() and len(name) <= 18  # noqa: PLR2004  64 bits
-        if is_number:
-            wanted = OrderSearch(from_id=int(name), before_id=int(name) + 1)
+        number = read_number(visit.request.match_info["id"])
+        if number is not None:
+            wanted = OrderSearch(from_id=number, before_id=number + 1)
             found = (await self._tools.store.find_orders(wanted, 1)).orders
-            if found and found[0].id == int(name):
+            if found:
                 return found[0]
         raise NotDone(visit.say("order.missing"))
 

@@ -8,13 +8,13 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.domain.alert import KINDS
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.delivery import DeliveryState
-from gateway.domain.errors import NotDone
 from gateway.flow.ledger import HOUR_MS, LOST, OPEN, SOLD, Totals, together
 from gateway.web.dashboard.chart import Chart, Slot, lasting, volume
 from gateway.web.dashboard.saldo import saldi
-from gateway.web.dashboard.visit import May, Route, Tools, Visit
+from gateway.web.dashboard.visit import May, Route, Tools, Visit, to_number
 
 _DAY_MS: Final = 86_400 * MS_PER_S
 _DAYS: Final = 7
@@ -61,16 +61,15 @@ class Overview:
             count_to=_COUNT_TO,
             saldi=await saldi(self._tools),
             alerts=await store.alerts(limit=_ALERTS),
+            kinds=KINDS,
             sold=SOLD,
             lost=LOST,
         )
 
     async def ack(self, visit: Visit) -> web.StreamResponse:
         """Take note of an alert."""
-        number = (await visit.form()).get("id", "")
-        if not (number.isascii() and number.isdigit()):
-            raise NotDone(visit.say("error.form"))
-        await visit.do("alert.ack", ids=[int(number)])
+        number = to_number(visit, (await visit.form()).get("id", ""))
+        await visit.do("alert.ack", ids=[number])
         return visit.go("/", "acked")
 
 

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from gateway.protocol.panel import KINDS, Place, sheets
+from gateway.redaction import redact
 from gateway.web.dashboard.visit import Route, Tools, Visit
 
 
@@ -20,13 +21,15 @@ class PanelSheet:
     async def show(self, visit: Visit) -> web.StreamResponse:
         """Show the sheet of one kind of panel."""
         row = await self._tools.desk.resellers.show(visit.request.match_info["code"])
+        # A reseller's own address may hold a secret of its own: a viewer needs none.
+        told = row["callback_url"] if visit.is_operator else redact(row["callback_url"] or "")
         kind = visit.asked("kind") if visit.asked("kind") in KINDS else KINDS[0]
         place = Place(
             code=row["code"],
             url=self._tools.site.public_url,
             addresses=await self._tools.site.addresses(),
             allow_ips=tuple(row["allow_ips"]),
-            callback_url=row["callback_url"],
+            callback_url=told or None,
             delivery=row["delivery"],
             native=row["native"],
             allow_pin=row["allow_pin"],

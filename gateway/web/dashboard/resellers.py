@@ -14,6 +14,7 @@ from gateway.domain.errors import NotDone
 from gateway.domain.reseller import PROFILES
 from gateway.flow.ledger import LOST, OPEN, SOLD, Totals
 from gateway.flow.links import MAX_DAYS
+from gateway.redaction import redact
 from gateway.store import LinkRow, OrderSearch
 from gateway.web.dashboard.bought import bought_most
 from gateway.web.dashboard.visit import May, Route, Tools, Visit, to_number
@@ -118,6 +119,7 @@ class ResellerPages:
         return await visit.page(
             "reseller.html",
             row=row,
+            callback_url=redact(row["callback_url"] or ""),
             saldo=self._tools.directory.saldo(code),
             periods=periods,
             names=NAMES,

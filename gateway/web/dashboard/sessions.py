@@ -2,8 +2,7 @@
 
 from aiohttp import web
 
-from gateway.domain.errors import NotDone
-from gateway.web.dashboard.visit import May, Route, Tools, Visit
+from gateway.web.dashboard.visit import May, Route, Tools, Visit, to_number
 
 
 class SessionPage:
@@ -33,8 +32,6 @@ class SessionPage:
 
     async def revoke(self, visit: Visit) -> web.StreamResponse:
         """End one; a viewer ends his own alone."""
-        number = (await visit.form()).get("id", "")
-        if not (number.isascii() and number.isdigit()):
-            raise NotDone(visit.say("error.form"))
-        await visit.do("admin.revoke", session_id=int(number), name=self._whose(visit))
+        number = to_number(visit, (await visit.form()).get("id", ""))
+        await visit.do("admin.revoke", session_id=number, name=self._whose(visit))
         return visit.go("/sessions", "revoked")

@@ -114,10 +114,7 @@ class Visit:
 
     def asked_id(self, name: str) -> int | None:
         """Return a parameter that is a row's number; None where it is none."""
-        text = self.asked(name)
-        return (
-            int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
-        )
+        return read_number(self.asked(name))
 
     def address_with(self, **changes: object) -> str:
         """Return this page's address with other parameters; None takes one away."""
@@ -181,9 +178,15 @@ def to_number(visit: Visit, text: str) -> int:
     Raises:
         NotDone: it holds none.
     """
-    if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
-        return int(text)
-    raise NotDone(visit.say("error.form"))
+    number = read_number(text)
+    if number is None:
+        raise NotDone(visit.say("error.form"))
+    return number
+
+
+def read_number(text: str) -> int | None:
+    """Return the number that a text is, one that the journal can hold; None where it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 Handler = Callable[[Visit], Awaitable[web.StreamResponse]]

@@ -8,6 +8,7 @@ from gateway.web.dashboard.login import LogIn
 from gateway.web.dashboard.visit import May, Route
 from tests.support import House
 from tests.support.browser import PASSWORD, Browser
+from tests.support.raw import raw_exchange
 
 # What is shown to who is not logged in: the form, and what the form looks like.
 PUBLIC = {("GET", "/login"), ("POST", "/login"), ("GET", "/static/{name}")}
@@ -152,6 +153,21 @@ async def test_a_cookie_is_for_this_host_and_no_script(house: House, nobody: Bro
     assert "Domain" not in cookie
 
 
+async def test_bytes_that_are_no_text_keep_nobody_out(house: House, nobody: Browser) -> None:
+    """What a browser calls itself is kept with its session, whatever it is."""
+    await house.gateway.desk.do("admin.add", {"name": "budi", "password": PASSWORD})
+    body = f"name=budi&password={PASSWORD.replace(' ', '+')}".encode()
+    head = (
+        b"POST /login HTTP/1.1\r\nHost: h\r\nOrigin: http://h\r\nConnection: close\r\n"
+        b"User-Agent: \xff\x9b<b>\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(body)
+    )
+    answer = await raw_exchange(house.gateway.admin.address[1], head + body)
+    assert answer.startswith(b"HTTP/1.1 303 ")
+    (session,) = await house.gateway.store.sessions("budi")
+    assert session.agent == r"\udcff\udc9b<b>"
+
+
 async def test_a_session_of_plain_http_is_none_over_tls(operator: Browser) -> None:
     """Whoever can write into the plain way sets no session on the safe one."""
     page = await operator.get("/", follow=False, **{"X-Forwarded-Proto": "https"})
@@ -187,6 +203,33 @@ async def test_what_is_revoked_has_ended_at_once(
     assert (await operator.get("/")).url.path == "/"
     await house.gateway.desk.do(command, values)
     assert (await operator.get("/")).url.path == "/login"
+
+
+@pytest.mark.parametrize("command", ["admin.passwd", "admin.remove"])
+async def test_a_password_that_is_changed_while_it_is_compared_lets_nobody_in(
+    house: House, nobody: Browser, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = house.gateway.desk
+    await desk.do("admin.add", {"name": "budi", "password": PASSWORD})
+    passwords = house.gateway.sessions._passwords
+    compare = passwords.is_right
+
+    async def slowly(kept: str | None, password: str) -> bool:
+        is_right = await compare(kept, password)
+        values = {"password": "another password"} if command == "admin.passwd" else {}
+        await desk.do(command, {"name": "budi", **values})
+        return is_right
+
+    monkeypatch.setattr(passwords, "is_right", slowly)
+    assert (await nobody.log_in("budi")).status == 403
+    assert await house.gateway.store.sessions() == []
+
+
+async def test_logging_in_again_leaves_no_session_behind(house: House, operator: Browser) -> None:
+    (before,) = await house.gateway.store.sessions()
+    await operator.log_in("operator")
+    (after,) = await house.gateway.store.sessions()
+    assert after.id != before.id
 
 
 async def test_logging_out_ends_the_session_not_only_the_cookie(

@@ -5,6 +5,7 @@ import io
 import re
 from datetime import timedelta, timezone
 
+import aiohttp
 import pytest
 
 from gateway.store import OrderSearch
@@ -153,6 +154,24 @@ async def test_a_file_that_breaks_off_is_seen_to(
     with pytest.raises(Exception, match=r"."):
         await operator.get("/export/orders")
     house.gateway.gate.draining = False
+
+
+async def test_a_file_breaks_off_when_its_session_ends(
+    house: House, operator: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "_PART", 2)
+    for n in range(5):
+        await house.order(f"T{n}")
+    store = house.gateway.store
+    found = store.find_orders
+
+    async def revokes(wanted: OrderSearch, limit: int) -> object:
+        await store.end_sessions(admin="operator")
+        return await found(wanted, limit)
+
+    monkeypatch.setattr(store, "find_orders", revokes)
+    with pytest.raises(aiohttp.ClientError):
+        await operator.get("/export/orders")
 
 
 async def test_files_at_one_time_are_bounded_and_others_are_not_there(

@@ -78,7 +78,8 @@ async def test_orders_are_paged(house: House) -> None:
     assert "T04" in second.text
     assert "T34" not in second.text
     assert 'rel="next"' not in second.text
-    assert (await house.get(f"{path}?before={'9' * 30}")).status == 200
+    for digits in (30, 5000):
+        assert (await house.get(f"{path}?before={'9' * digits}")).status == 200
 
 
 async def test_it_ends_by_itself_and_when_it_is_taken_away(
@@ -95,6 +96,25 @@ async def test_it_ends_by_itself_and_when_it_is_taken_away(
     await house.gateway.desk.do("link.revoke", {"link_id": row.id})
     assert (await house.get(other)).status == 404
     assert (await house.get("/lihat/style.css")).status == 404, "there is no link any more"
+
+
+async def test_a_reseller_who_is_suspended_sees_nothing_until_it_is_resumed(house: House) -> None:
+    path, other = await made(house), await made(house, "kios")
+    await house.gateway.desk.do("reseller.set", {"code": "toko", "suspended": True})
+    assert (await house.get(path)).status == 404
+    assert (await house.get(other)).status == 200
+    await house.gateway.desk.do("reseller.set", {"code": "toko", "suspended": False})
+    assert (await house.get(path)).status == 200
+
+
+async def test_a_journal_that_can_not_write_can_still_be_looked_at(house: House) -> None:
+    path = await made(house)
+    await house.break_journal()
+    assert (await house.get(path)).status == 200
+    await house.break_journal(broken=False)
+    assert (await house.get(path)).status == 200
+    (link_row,) = await house.gateway.links.living("toko")
+    assert link_row.seen_at is not None
 
 
 async def test_without_a_right_token_nothing_is_there(house: House) -> None:

@@ -45,9 +45,10 @@ async def test_a_viewer_sees_and_ends_his_own_alone(
     assert (await viewer.get("/")).url.path == "/login"
 
 
-@pytest.mark.parametrize("sent", ["", "x", "-1", "1' OR 1", "9" * 400, "\u0661"])
-async def test_a_number_that_is_none_is_refused(operator: Browser, sent: str) -> None:
-    assert (await operator.post("/sessions/revoke", {"id": sent})).status == 409
+@pytest.mark.parametrize("sent", ["", "x", "-1", "1' OR 1", "9" * 5000, "\u0661"])
+@pytest.mark.parametrize("path", ["/sessions/revoke", "/overview/ack", "/alerts/ack"])
+async def test_a_number_that_is_none_is_refused(operator: Browser, path: str, sent: str) -> None:
+    assert (await operator.post(path, {"id": sent})).status == 409
 
 
 # -- the audit log
@@ -192,6 +193,15 @@ async def test_a_stream_ends_with_its_session_and_with_the_gateway(
         async with asyncio.timeout(4):
             await second.content.read()
     house.gateway.gate.draining = False
+
+
+async def test_a_stream_ends_when_its_session_ends_by_itself(
+    house: House, operator: Browser
+) -> None:
+    async with operator.client.get(f"{house.admin_url}/live") as stream:
+        house.clock.skip(12 * 3600)
+        async with asyncio.timeout(4):
+            await stream.content.read()
 
 
 async def test_streams_are_bounded(house: House, operator: Browser) -> None:

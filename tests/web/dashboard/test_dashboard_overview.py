@@ -85,8 +85,9 @@ async def test_a_dead_delivery_is_counted_and_its_alert_noted(
     await eventually(lambda: _dead(house))
     async with browsing(house) as operator, browsing(house, "viewer") as viewer:
         page = await operator.get("/")
-        assert "0 menunggu 1 mati" in page.words
-        assert "toko-T1 kiriman 1 (SUCCESS) gagal total" in page.words
+        assert "0 menunggu 1 gagal total" in page.words
+        assert "Callback ke panel gagal total toko-T1" in page.words
+        assert "kiriman 1 (SUCCESS) gagal total" in page.words
         number = re.search(r'action="/overview/ack"><input[^>]*value="(\d+)"', page.text)
         assert number is not None
         assert "/overview/ack" not in (await viewer.get("/")).text

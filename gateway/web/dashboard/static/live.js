@@ -84,6 +84,11 @@
     };
   }
 
+  // On a phone the menu is longer than the screen: where one is stands in its middle.
+  const menu = document.querySelector(".menu ul");
+  const here = menu?.querySelector("[aria-current]");
+  if (here) menu.scrollLeft = here.offsetLeft - (menu.clientWidth - here.offsetWidth) / 2;
+
   // What needs a script is hidden until there is one.
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.hidden = false;

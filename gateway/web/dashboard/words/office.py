@@ -43,6 +43,7 @@ OFFICE: Final[dict[str, tuple[str, str]]] = {
     "audit.about": ("Tentang", "About"),
     "audit.details": ("Rincian", "Details"),
     "audit.outcome": ("Hasil", "Outcome"),
+    "audit.done": ("berhasil", "done"),
     "audit.search": ("Cari", "Search"),
     "audit.reset": ("Semua", "Everything"),
 }
