@@ -127,6 +127,7 @@ class Membership:
         self._life += 1
         await self._store.nodes.join(self.lease_s)
         await self.step()
+        self._store.nodes.tell(BEAT, 0)  # who thinks that he is alone tells nothing
 
     async def run(self) -> None:
         """Say that it lives, for ever."""
