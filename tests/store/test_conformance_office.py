@@ -78,6 +78,7 @@ async def test_who_is_removed_is_gone_with_every_session(store: Store) -> None:
 async def test_a_session_is_found_by_its_hash_with_the_role_of_now(store: Store) -> None:
     await store.add_admin(admin(role="viewer"))
     number = await store.add_session(session(), password=HASH, keep=5)
+    assert number is not None
     found = await store.session(session().hash)
     assert found == replace(session(), id=number, role="viewer")
     assert await store.session(b"x" * 32) is None
