@@ -51,9 +51,9 @@ class AlertPages:
 
     async def ack(self, visit: Visit) -> web.StreamResponse:
         """Take note of one."""
-        number = to_number(visit, (await visit.form()).get("id", ""))
-        await visit.do("alert.ack", ids=[number])
-        return visit.go("/alerts", "noted")
+        form = await visit.form()
+        await visit.do("alert.ack", ids=[to_number(visit, form.get("id", ""))])
+        return visit.go("/" if form.get("from") == "overview" else "/alerts", "noted")
 
     async def ack_all(self, visit: Visit) -> web.StreamResponse:
         """Take note of those that the page showed, and of no newer one."""

@@ -84,7 +84,7 @@ class Exports:
         try:
             await response.write((MARK + line(_head(visit, names))).encode())
             async for part in _parts(export(visit), visit.shapes.tz):
-                await self._check_that_it_goes_on(visit)
+                await self._refuse_at_the_end(visit)
                 await response.write(part.encode())
             await response.write_eof()
         except (JournalUnavailable, NotDone) as error:
@@ -96,7 +96,8 @@ class Exports:
             return response  # the browser has gone
         return response
 
-    async def _check_that_it_goes_on(self, visit: Visit) -> None:
+    async def _refuse_at_the_end(self, visit: Visit) -> None:
+        """Raise where the gateway goes down, or the session has ended."""
         self._tools.gate.refuse_while_draining()
         if not await self._tools.sessions.goes_on(visit.who):
             raise NotDone("the session has ended")

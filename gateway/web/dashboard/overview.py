@@ -14,7 +14,7 @@ from gateway.domain.delivery import DeliveryState
 from gateway.flow.ledger import HOUR_MS, LOST, OPEN, SOLD, Totals, together
 from gateway.web.dashboard.chart import Chart, Slot, lasting, volume
 from gateway.web.dashboard.saldo import saldi
-from gateway.web.dashboard.visit import May, Route, Tools, Visit, to_number
+from gateway.web.dashboard.visit import Route, Tools, Visit
 
 _DAY_MS: Final = 86_400 * MS_PER_S
 _DAYS: Final = 7
@@ -34,10 +34,7 @@ class Overview:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self.routes = [
-            Route("GET", "/", self.show),
-            Route("POST", "/overview/ack", self.ack, May.OPERATOR),
-        ]
+        self.routes = [Route("GET", "/", self.show)]
 
     async def show(self, visit: Visit) -> web.StreamResponse:
         """Show it."""
@@ -65,12 +62,6 @@ class Overview:
             sold=SOLD,
             lost=LOST,
         )
-
-    async def ack(self, visit: Visit) -> web.StreamResponse:
-        """Take note of an alert."""
-        number = to_number(visit, (await visit.form()).get("id", ""))
-        await visit.do("alert.ack", ids=[number])
-        return visit.go("/", "acked")
 
 
 @dataclass(frozen=True, slots=True)

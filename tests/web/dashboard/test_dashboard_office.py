@@ -46,7 +46,7 @@ async def test_a_viewer_sees_and_ends_his_own_alone(
 
 
 @pytest.mark.parametrize("sent", ["", "x", "-1", "1' OR 1", "9" * 5000, "\u0661"])
-@pytest.mark.parametrize("path", ["/sessions/revoke", "/overview/ack", "/alerts/ack"])
+@pytest.mark.parametrize("path", ["/sessions/revoke", "/alerts/ack"])
 async def test_a_number_that_is_none_is_refused(operator: Browser, path: str, sent: str) -> None:
     assert (await operator.post(path, {"id": sent})).status == 409
 

@@ -192,7 +192,7 @@ async def test_one_order_shows_its_whole_way(
         "Dijawab supplier HTTP 200 text/plain: R#toko-T1 S1_1187.123456789, status SUCCESS.",
         "Diputuskan",
         "Panel menerima SUCCESS: HTTP 200",
-        "Kiriman 1 · SUCCESS diterima",
+        "Kiriman 1 · SUCCESS Diterima",
         f"GET {panel.url}/cb?a=1&invoice_number=&trx_id=T1&status=SUCCESS",
     ):
         assert text in words, text

@@ -88,14 +88,15 @@ async def test_a_dead_delivery_is_counted_and_its_alert_noted(
         assert "0 menunggu 1 gagal total" in page.words
         assert "Callback ke panel gagal total toko-T1" in page.words
         assert "kiriman 1 (SUCCESS) gagal total" in page.words
-        number = re.search(r'action="/overview/ack"><input[^>]*value="(\d+)"', page.text)
+        number = re.search(r'action="/alerts/ack"><input[^>]*value="(\d+)"', page.text)
         assert number is not None
-        assert "/overview/ack" not in (await viewer.get("/")).text
-        page = await operator.post("/overview/ack", {"id": number[1]})
-        assert "ditandai sudah diketahui" in page.words
+        assert "/alerts/ack" not in (await viewer.get("/")).text
+        page = await operator.post("/alerts/ack", {"id": number[1], "from": "overview"})
+        assert page.url.path == "/"
+        assert "Peringatan ditandai" in page.words
         assert "Tidak ada peringatan" in page.words
-        assert (await operator.post("/overview/ack", {"id": "x"})).status == 409
-        assert (await operator.post("/overview/ack", {"id": number[1]})).status == 409
+        assert (await operator.post("/alerts/ack", {"id": "x"})).status == 409
+        assert (await operator.post("/alerts/ack", {"id": number[1]})).status == 409
 
 
 async def _dead(house: House) -> bool:

@@ -45,7 +45,7 @@
     }
     fetching = true;
     try {
-      const answer = await fetch(location.href, { headers: { "X-Live": "1" }, redirect: "manual" });
+      const answer = await fetch(location.href, { redirect: "manual" });
       if (answer.type === "opaqueredirect") {
         location.reload();
         return;

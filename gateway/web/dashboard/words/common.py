@@ -17,7 +17,6 @@ COMMON: Final[dict[str, tuple[str, str]]] = {
     "frame.zone": ("Zona waktu", "Time zone"),
     "frame.live": ("Langsung", "Live"),
     "frame.not_live": ("Tidak langsung", "Not live"),
-    "frame.reload": ("Muat ulang", "Reload"),
     "frame.copy": ("Salin", "Copy"),
     "frame.copy_of": ("Salin {what}", "Copy {what}"),
     "frame.copied": ("Tersalin", "Copied"),

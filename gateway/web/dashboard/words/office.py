@@ -27,7 +27,6 @@ OFFICE: Final[dict[str, tuple[str, str]]] = {
     "sessions.seen": ("Terakhir terlihat", "Last seen"),
     "sessions.address": ("Alamat IP", "IP address"),
     "sessions.agent": ("Peramban", "Browser"),
-    "sessions.action": ("Tindakan", "Action"),
     "sessions.this": ("sesi ini", "this session"),
     "sessions.end": ("Akhiri", "End"),
     "sessions.end_of": ("Akhiri sesi {id} milik {name}", "End session {id} of {name}"),

@@ -46,8 +46,5 @@ OVERVIEW: Final[dict[str, tuple[str, str]]] = {
     "overview.alerts": ("Peringatan", "Alerts"),
     "overview.all_alerts": ("Semua peringatan", "All alerts"),
     "overview.no_alerts": ("Tidak ada peringatan yang terbuka.", "No alert is open."),
-    "overview.ack": ("Sudah tahu", "Noted"),
-    "overview.ack_of": ("Tandai peringatan {id} sudah diketahui", "Take note of alert {id}"),
     "overview.price": ("Nilai", "Value"),
-    "done.acked": ("Peringatan ditandai sudah diketahui.", "The alert is taken note of."),
 }

@@ -109,14 +109,8 @@ RESELLERS: Final[dict[str, tuple[str, str]]] = {
     "reseller.panel": ("Lembar panel", "Panel sheet"),
     "reseller.links": ("Tautan untuk reseller", "Links for the reseller"),
     "reseller.links_intro": (
-        (
-            "Pemegang tautan hanya melihat transaksi dan saldo reseller ini, tanpa kunci dan "
-            "tanpa harga; tidak ada apa-apa selama reseller dihentikan."
-        ),
-        (
-            "Who holds a link sees this reseller's orders and saldo alone, no keys and no prices; "
-            "nothing while the reseller is suspended."
-        ),
+        "Pemegang tautan melihat transaksi dan saldo reseller ini saja, selama tidak dihentikan.",
+        "Who holds a link sees this reseller's orders and saldo alone, while it may order.",
     ),
     "reseller.link": ("Tautan", "Link"),
     "reseller.link_new": ("Buat tautan", "Make a link"),
