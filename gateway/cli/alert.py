@@ -61,7 +61,10 @@ def test(config: Path | None, *, as_json: bool) -> None:
     """Send a test to every channel of [alert] now, and print what came back."""
     told = ask(config, "alert.test")
     if not told:
-        fail("no channel is set: alert.telegram_chat or alert.webhook_url in config.toml")
+        fail(
+            "no channel is set where this was asked: alert.telegram_chat or alert.webhook_url in "
+            "config.toml; a gateway that runs reads them at its next reload"
+        )
     show(told, as_json=as_json, table=_told)
     if not all(row["ok"] for row in told):
         sys.exit(EXIT_NOT_DONE)

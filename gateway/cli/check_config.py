@@ -53,7 +53,7 @@ def check_config(config: Path | None, *, online: bool) -> None:
         _print_and_exit(
             [escape(f"{settings.places.get(key, file)}: {key}: {said}") for key, said in found]
         )
-    click.echo(escape(_summary(settings, file)))
+    click.echo(escape(_summary(settings, file) + ("; the upstream answers" if online else "")))
 
 
 def _print_and_exit(lines: list[str]) -> NoReturn:
@@ -112,8 +112,10 @@ def _alert_mistakes(settings: "Settings") -> Iterator[Mistake]:
         try:
             if name:
                 read_secret(settings.beside(name))
-        except (OSError, ValueError):
-            yield f"alert.{key}", f"{settings.beside(name)} can not be read as one secret"
+        except OSError as error:
+            yield f"alert.{key}", f"{settings.beside(name)} can not be read: {error.strerror}"
+        except ValueError:
+            yield f"alert.{key}", f"{settings.beside(name)} is not one secret in one line"
     if alert.telegram_chat and not (alert.telegram_token or alert.telegram_token_file):
         yield "alert.telegram_chat", "a chat without the bot's token: set telegram_token_file"
 

@@ -117,13 +117,16 @@ def resend(
     if wanted["since"] > wanted.get("until", wanted["since"]):
         raise click.UsageError("--until lies before --since")
     sent = ask(config, "delivery.resend_all", dry_run=dry_run, **wanted)
-    show(sent, as_json=as_json, table=partial(_resent, dry_run=dry_run))
+    state = wanted.get("state", "dead")
+    show(sent, as_json=as_json, table=partial(_resent, dry_run=dry_run, state=state))
 
 
-def _resent(row: dict[str, int], *, dry_run: bool) -> str:
+def _resent(row: dict[str, int], *, dry_run: bool, state: str) -> str:
     said = f"deliveries that {'would be' if dry_run else 'are'} due now: {row['resent']}"
     if row["skipped"]:
         said += f"; skipped, for their orders have a newer one: {row['skipped']}"
+    if state == "dead" and not row["resent"]:
+        said += "; these are the dead ones alone, --state due takes those that are still tried"
     return said
 
 

@@ -228,7 +228,8 @@ class _Draft:
             self._note(
                 self._whole,
                 f"there is no such file, and the environment does not give {name}; "
-                "`otomax-gateway init` makes the file",
+                "name it with --config where it lies in another folder, or make it with "
+                "`otomax-gateway init`",
             )
         elif self._complete:
             self._note(

@@ -32,7 +32,9 @@ _SURE = 0.9  # of a lease, by the clock of who holds it: clocks run a little dif
 # One that was not seen for so long takes in no new order, so what it had taken in is in the
 # journal, or never will be. Longer than a database's short absence.
 SILENT_S = 3.0
-_WRITES_S = 5.0  # and what it was writing then is written by now
+# And what it was writing then is written by now, or never will be: it may have waited for a
+# connection, and for an answer, at its last try (`store.postgres_pool`).
+_WRITES_S = 12.0
 _LOOK_AGAIN_S = 0.02
 BEAT = "beat"  # what is told to have all nodes give their sign of life now
 
@@ -127,6 +129,7 @@ class Membership:
         self._life += 1
         await self._store.nodes.join(self.lease_s)
         await self.step()
+        self._store.nodes.tell(BEAT, 0)  # who thinks that he is alone tells nothing
 
     async def run(self) -> None:
         """Say that it lives, for ever."""

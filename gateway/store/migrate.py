@@ -7,10 +7,12 @@ journal as it was by then, under that number.
 import re
 import sqlite3
 from importlib import resources
+from typing import Final
 
 from gateway.store import JournalUnusable
 from gateway.store.move_mark import KEY, check_mark
 
+FORM: Final = 9  # the last migration of this version, said beside the folder: see `migrations`
 APPLICATION_ID = 0x4F544D58  # "OTMX", so that `file` and we know a journal from any other database
 
 
@@ -19,12 +21,21 @@ def migrations(backend: str) -> dict[int, str]:
 
     Raises:
         RuntimeError: the numbers have a gap, so this package is damaged.
+        JournalUnusable: they end elsewhere than this version's. An install from a checkout takes
+            along what its folder `build` holds of another version; with newer migrations in it
+            an old gateway would believe that it knows a newer journal.
     """
     folder = resources.files("gateway.store").joinpath("migrations", backend)
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
     numbers = [int(re.match(r"(\d{4})_", f.name)[1]) for f in files]  # type: ignore[index]
     if not numbers or numbers != list(range(numbers[0], numbers[0] + len(files))):
         raise RuntimeError(f"migrations of {backend}: a gap in the numbers {numbers}")
+    if numbers[-1] != FORM:
+        raise JournalUnusable(
+            f"this gateway's migrations end at {FORM}, the installed files at {numbers[-1]}: "
+            "files of another version came along; remove the folder build beside pyproject.toml, "
+            "and install again"
+        )
     return dict(zip(numbers, (f.read_text(encoding="utf-8") for f in files), strict=True))
 
 

@@ -22,25 +22,33 @@ _MS_PER_S: Final = 1000
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _JOIN: Final = f"INSERT INTO nodes (process, seen_at, clear_at) VALUES ($1, {NOW}, 0) RETURNING id"
 _BEAT: Final = (
-    f"UPDATE nodes SET seen_at = {NOW}, beats = beats + 1, clear_at = $2::bigint WHERE id = $1"
+    f"UPDATE nodes SET seen_at = {NOW}, beats = beats + 1, clear_at = $2::bigint"
+    " WHERE id = $1 AND beats >= 0"
 )
 _NODES: Final = "SELECT id, process, seen_at, beats, clear_at FROM nodes"
-# Not one that has beaten meanwhile.
-_FORGET: Final = (
-    "DELETE FROM nodes USING unnest($1::bigint[], $2::bigint[]) gone (id, beats)"
-    " WHERE nodes.id = gone.id AND nodes.beats = gone.beats RETURNING nodes.id"
+# A node that is gone has no beats any more, until nothing is left of it. Not one that has beaten
+# meanwhile.
+_END: Final = (
+    "UPDATE nodes SET beats = -1 FROM unnest($1::bigint[], $2::bigint[]) gone (id, beats)"
+    " WHERE nodes.id = gone.id AND nodes.beats = gone.beats"
 )
 _GOODBYE: Final = "SELECT id, beats FROM nodes WHERE id = $1"
+# With one beat: a hundred thousand that waited for their turn would take longer than a statement
+# may, and whoever takes them over would give no sign of life meanwhile.
+_TAKEN_AT_ONCE: Final = 2_000
+_LATER: Final = f"sending AND final_at IS NULL AND due_at > {NOW}"
 _MAKE_DUE: Final = (
-    f"UPDATE orders SET due_at = {NOW}, fence = {RAISED} WHERE sending AND final_at IS NULL"
-    f" AND node = ANY ($1::bigint[]) AND due_at > {NOW}"
+    f"UPDATE orders SET due_at = {NOW}, fence = {RAISED} WHERE id IN (SELECT id FROM orders"
+    f" WHERE {_LATER} AND {{}} LIMIT {_TAKEN_AT_ONCE} FOR NO KEY UPDATE SKIP LOCKED)"
 )
+_MAKE_ITS_DUE: Final = _MAKE_DUE.format("node IN (SELECT id FROM nodes WHERE beats < 0)")
 # What a journal brings that was moved here: whoever was sending had it alone, and is gone.
-_NOBODYS_DUE: Final = (
-    f"UPDATE orders SET due_at = {NOW}, fence = {RAISED} WHERE sending AND final_at IS NULL"
-    f" AND node IS NULL AND due_at > {NOW}"
+_MAKE_NOBODYS_DUE: Final = _MAKE_DUE.format("node IS NULL")
+_FORGET: Final = (
+    "DELETE FROM nodes WHERE beats < 0"
+    f" AND NOT EXISTS (SELECT 1 FROM orders WHERE node = nodes.id AND {_LATER})"
 )
-_UNCLAIM: Final = "DELETE FROM claims WHERE node = ANY ($1::bigint[])"
+_UNCLAIM: Final = "DELETE FROM claims WHERE node IN (SELECT id FROM nodes WHERE beats < 0)"
 _TIDY: Final = f"DELETE FROM claims WHERE until < {NOW} - 600000"
 _TIDY_EVERY: Final = 150  # beats: once a minute
 _TURN: Final = f"""
@@ -130,9 +138,10 @@ class PostgresNodes:
         self._lease_ms = round(lease_s * _MS_PER_S)
 
         async def work(session: Session) -> int:
-            await session.count(_NOBODYS_DUE)
             return int(await session.value(_JOIN, self._process))
 
+        while await self._database.changed(_MAKE_NOBODYS_DUE):
+            pass
         self.id = await self._database.transact(work)
         self._news.begin()
 
@@ -151,11 +160,8 @@ class PostgresNodes:
 
     async def _look(self, session: Session, *, held: bool) -> Beat:
         rows = [row for row in await session.rows(_NODES) if row["id"] != self.id]
-        gone = [row for row in rows if self._is_over(row)]
-        taken_over = 0
-        if gone:
-            async with session.connection.transaction():
-                taken_over = await _take_over(session, gone)
+        gone = [row for row in rows if row["beats"] < 0 or self._is_over(row)]
+        taken_over = await _take_over(session, gone) if gone else 0
         peers = (
             Peer(id=row["id"], seen_at=row["seen_at"], clear_at=row["clear_at"])
             for row in rows
@@ -179,7 +185,7 @@ class PostgresNodes:
         async def work(session: Session) -> int:
             return await _take_over(session, await session.rows(_GOODBYE, mine))
 
-        await self._database.transact(work)
+        await self._database.repeat(work)
 
     async def claim(
         self, kind: Claimed, ids: Collection[int], now: int, lasts_s: float
@@ -229,8 +235,12 @@ async def _changes(session: Session) -> Changes:
 
 
 async def _take_over(session: Session, gone: Sequence[Row]) -> int:
-    """Forget nodes as they were seen; returns how many of their sends are due now."""
-    ids, beats = [row["id"] for row in gone], [row["beats"] for row in gone]
-    forgotten = [row[0] for row in await session.rows(_FORGET, ids, beats)]
-    await session.count(_UNCLAIM, forgotten)
-    return await session.count(_MAKE_DUE, forgotten)
+    """Take over a part of what nodes were sending, as they were seen; returns how much.
+
+    Any of these may be done twice, by any node: what one leaves is left to the next beat.
+    """
+    await session.count(_END, [row["id"] for row in gone], [row["beats"] for row in gone])
+    await session.count(_UNCLAIM)
+    taken_over = await session.count(_MAKE_ITS_DUE)
+    await session.count(_FORGET)
+    return taken_over

@@ -1,11 +1,9 @@
 """A real browser, and what is watched while somebody looks at a page with it.
 
-The browser is the distribution's Chromium, found as `chromium` on the PATH or where `$CHROMIUM`
-says. It is kept on this machine: every name but those of loopback is unknown to it.
+The browser is the distribution's Chromium. It is kept on this machine: every name but those of
+loopback is unknown to it.
 """
 
-import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -21,16 +19,16 @@ from playwright.async_api import (
     expect,
 )
 
+from tests.browser.installed import chromium
+
 Scheme = Literal["light", "dark"]
 
 PHONE: Final = (390, 844)
 DESKTOP: Final = (1280, 800)
-SIZES: Final = {"phone": PHONE, "desktop": DESKTOP}
 # For a page, and for what is waited for on it: a machine that is busy with other tests is slow.
 PATIENCE_MS: Final = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
-_NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _ARGS: Final = (
     "--no-sandbox",  # tests run as root in a container, where the sandbox can not start
     "--disable-gpu",
@@ -44,12 +42,6 @@ _ARGS: Final = (
     "--lang=id",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-
-
-def chromium() -> str | None:
-    """Return where the browser is, or None."""
-    named = os.environ.get("CHROMIUM")
-    return shutil.which(named) if named else next(filter(None, map(shutil.which, _NAMES)), None)
 
 
 @asynccontextmanager

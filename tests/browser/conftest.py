@@ -14,22 +14,13 @@ from playwright.async_api import Browser
 
 from gateway.flow import passwords
 from gateway.sandbox import Sandbox, SandboxOptions
-from tests.browser.chromium import DESKTOP, PHONE, Visitor, chromium, launched, visiting
+from tests.browser.chromium import DESKTOP, PHONE, Visitor, launched, visiting
+from tests.browser.installed import chromium
 from tests.support import House, LogLines, Panel, open_houses, panel_receiving
 from tests.support.browser import PASSWORD
 
 _IS_REQUIRED = bool(os.environ.get("OTOMAX_REQUIRE_BROWSER"))
 collect_ignore_glob = [] if _IS_REQUIRED or chromium() else ["test_*.py"]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say it loudly where the browser was missing, for nothing else would show it."""
-    if not chromium():
-        terminalreporter.write_line(
-            "NOT RUN: tests/browser, for there is no Chromium: apt install chromium, or $CHROMIUM",
-            yellow=True,
-            bold=True,
-        )
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from playwright.async_api import Browser
 
-from tests.browser.chromium import DESKTOP, PHONE, Visitor, chromium, launched, visiting
+from tests.browser.chromium import DESKTOP, PHONE, Visitor, launched, visiting
 from tests.browser.evening import Evening, evening
+from tests.browser.installed import chromium
 from tests.browser.pictures import small
 from tests.support import captured_log
 from tests.support.browser import PASSWORD

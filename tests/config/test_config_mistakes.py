@@ -321,7 +321,8 @@ def test_no_file_at_all_points_to_init(tmp_path: Path, monkeypatch: pytest.Monke
         (
             "config.toml: there is no such file, and the environment does not give "
             "server.public_url; "
-            "`otomax-gateway init` makes the file"
+            "name it with --config where it lies in another folder, or make it with "
+            "`otomax-gateway init`"
         )
     ]
 

@@ -9,7 +9,9 @@ import pytest
 
 from gateway.clock import MeasuredClock, SteadyClock
 from gateway.config import ConfigError, load_settings
+from gateway.flow import membership
 from gateway.store import postgres_process
+from gateway.store.postgres_pool import ANSWER_S, PATIENCE_S, WAIT_FOR_CONNECTION_S
 from gateway.store.postgres_process import _started, is_dead, own_name
 
 HOUR_MS = 3_600_000
@@ -95,6 +97,11 @@ def test_a_process_that_is_not_shown_is_not_dead_for_that(
         assert not is_dead(name, own)
         child.kill()
     assert is_dead(name, own)
+
+
+def test_a_silent_gateway_is_waited_for_until_what_it_took_in_is_written() -> None:
+    """Else INVOICE_NOT_FOUND is said of an order that it journals, and sends, a moment later."""
+    assert membership._WRITES_S >= PATIENCE_S + WAIT_FOR_CONNECTION_S + ANSWER_S
 
 
 def test_a_lease_is_longer_than_two_calls(tmp_path: Path) -> None:

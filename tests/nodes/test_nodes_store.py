@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.domain.order import Order
-from gateway.store import Claimed, Store
+from gateway.store import Claimed, Store, postgres_nodes
 from gateway.store.open import open_store
 from tests.store.journals import open_journal, place
 
@@ -60,6 +60,30 @@ async def test_a_node_that_beats_is_left_alone_and_one_that_does_not_is_taken_ov
     assert not (await one.nodes.beat(0)).held
     await one.nodes.join(LEASE_S)
     assert (await one.nodes.beat(0)).held
+
+
+async def test_much_is_taken_over_part_by_part_and_its_order_is_forgotten_last(
+    two: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No beat takes longer for what a node leaves behind, and who comes late finds the rest."""
+    monkeypatch.setattr(
+        postgres_nodes,
+        "_MAKE_ITS_DUE",
+        postgres_nodes._MAKE_ITS_DUE.replace(f"LIMIT {postgres_nodes._TAKEN_AT_ONCE}", "LIMIT 2"),
+    )
+    one, other = two
+    orders = [await send(one, f"A{n}") for n in range(5)]
+    mine = await send(other, "B1")
+    await asyncio.sleep(LEASE_S)
+    await other.nodes.beat(0)
+    await asyncio.sleep(LEASE_S)
+    assert (await other.nodes.beat(0)).taken_over == 2
+    assert not (await one.nodes.beat(0)).held, "it is gone from the first part on"
+    assert (await other.nodes.beat(0)).taken_over == 2
+    assert (await other.nodes.beat(0)).taken_over == 1
+    assert (await other.nodes.beat(0)).taken_over == 0
+    assert [await is_due(other, order) for order in orders] == [True] * 5
+    assert not await is_due(other, mine)
 
 
 async def test_what_is_claimed_is_handed_out_to_nobody_else(two: tuple[Store, Store]) -> None:

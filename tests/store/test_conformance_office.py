@@ -32,13 +32,6 @@ def audited(command: str = "order.settle", **changes: str) -> AuditRow:
     return replace(row, **changes)
 
 
-async def begun(store: Store, row: SessionRow, *, keep: int = 5) -> int:
-    """Begin a session of who has this password; returns its number."""
-    number = await store.add_session(row, password=HASH, keep=keep)
-    assert number is not None
-    return number
-
-
 # admins
 
 
@@ -53,7 +46,7 @@ async def test_a_name_is_taken_once(store: Store) -> None:
 async def test_a_new_password_ends_the_sessions_of_that_admin_alone(store: Store) -> None:
     for name in ("budi", "wati"):
         await store.add_admin(admin(name))
-        await begun(store, session(name, name.encode()), keep=5)
+        await store.add_session(session(name, name.encode()), password=HASH, keep=5)
     assert await store.set_password("budi", "$argon2id$y", T0 + 9)
     budi, wati = await store.admins()
     assert (budi.password, budi.changed_at, budi.created_at) == ("$argon2id$y", T0 + 9, T0)
@@ -71,7 +64,7 @@ async def test_no_session_begins_with_a_password_that_was_changed(store: Store) 
 
 async def test_who_is_removed_is_gone_with_every_session(store: Store) -> None:
     await store.add_admin(admin())
-    await begun(store, session(), keep=5)
+    await store.add_session(session(), password=HASH, keep=5)
     assert await store.remove_admin("budi")
     assert not await store.remove_admin("budi")
     assert await store.admins() == []
@@ -84,7 +77,8 @@ async def test_who_is_removed_is_gone_with_every_session(store: Store) -> None:
 
 async def test_a_session_is_found_by_its_hash_with_the_role_of_now(store: Store) -> None:
     await store.add_admin(admin(role="viewer"))
-    number = await begun(store, session(), keep=5)
+    number = await store.add_session(session(), password=HASH, keep=5)
+    assert number is not None
     found = await store.session(session().hash)
     assert found == replace(session(), id=number, role="viewer")
     assert await store.session(b"x" * 32) is None
@@ -95,8 +89,10 @@ async def test_a_session_is_found_by_its_hash_with_the_role_of_now(store: Store)
 async def test_of_each_admin_the_newest_sessions_stay(store: Store) -> None:
     for name in ("budi", "wati"):
         await store.add_admin(admin(name))
-    await begun(store, session("wati", b"w"), keep=2)
-    numbers = [await begun(store, session(token=b"%d" % n), keep=2) for n in range(4)]
+    await store.add_session(session("wati", b"w"), password=HASH, keep=2)
+    numbers = [
+        await store.add_session(session(token=b"%d" % n), password=HASH, keep=2) for n in range(4)
+    ]
     assert [row.id for row in await store.sessions("budi")] == [numbers[3], numbers[2]]
     assert len(await store.sessions()) == 3
 
@@ -104,8 +100,11 @@ async def test_of_each_admin_the_newest_sessions_stay(store: Store) -> None:
 async def test_sessions_are_ended_by_number_by_admin_and_by_age(store: Store) -> None:
     for name in ("budi", "wati"):
         await store.add_admin(admin(name))
-    numbers = [await begun(store, session("budi", b"%d" % n, at=T0 + n), keep=9) for n in range(5)]
-    await begun(store, session("wati", b"w", at=T0 + 9), keep=9)
+    numbers = [
+        await store.add_session(session("budi", b"%d" % n, at=T0 + n), password=HASH, keep=9) or 0
+        for n in range(5)
+    ]
+    await store.add_session(session("wati", b"w", at=T0 + 9), password=HASH, keep=9)
     assert await store.end_sessions(ids=[numbers[4]], admin="wati") == 0, "not hers"
     assert await store.end_sessions(ids=[numbers[4]], admin="budi") == 1
     await store.see_session(numbers[0], T0 + 100)

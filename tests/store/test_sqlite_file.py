@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.errors import JournalUnavailable
-from gateway.store import Entry, JournalInUse, JournalUnusable, Record
+from gateway.store import Entry, JournalInUse, JournalUnusable, Record, migrate
 from gateway.store.group_commit import MAX_BATCH, Writer
 from gateway.store.migrate import APPLICATION_ID, migrations
 from gateway.store.open import open_store, peek_meta, running_gateway
@@ -251,6 +251,16 @@ async def test_a_fresh_journal_is_marked_as_ours(store: SqliteStore) -> None:
     assert await on_writer(store, "PRAGMA application_id") == (APPLICATION_ID,)
     assert await on_writer(store, "PRAGMA user_version") == (max(migrations("sqlite")),)
     assert APPLICATION_ID.to_bytes(4, "big") == b"OTMX"
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+def test_migrations_of_another_version_that_came_along_are_refused(
+    monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    """An old gateway that was installed over a newer one's `build` must not take its journal."""
+    monkeypatch.setattr(migrate, "FORM", migrate.FORM - 1)
+    with pytest.raises(JournalUnusable, match=r"end at \d+, .* remove the folder build "):
+        migrations(backend)
 
 
 def empty(path: Path) -> None:
