@@ -21,9 +21,12 @@ READS = frozenset(
     {
         *("reseller.list", "reseller.show", "order.list", "order.show", "alert.list"),
         *("delivery.list", "delivery.hosts", "link.list", "admin.list", "admin.sessions"),
+        *("backup.state", "backup.last", "reconcile.last"),
+        # Parts of what was begun, some a second; what they find stands in the order's timeline.
+        *("reconcile.some", "reconcile.keep"),
     }
 )
-"""The commands that change nothing."""
+"""The commands that change nothing, or go on with one that is written down."""
 
 _RESELLER = (
     *("code", "name", "callback_url", "callback_hosts", "allow_ips", "delivery"),
@@ -34,14 +37,18 @@ KEPT: dict[str, tuple[str, ...]] = {
     "reseller.add": _RESELLER,
     "reseller.set": _RESELLER,
     "reseller.rotate_key": ("code", "grace_s"),
+    "reseller.apply": (),
     "order.recheck": ("name",),
     "order.settle": ("name", "status", "reason", "note"),
     "alert.ack": ("ids",),
+    "alert.test": (),
     "delivery.resend": ("delivery_id",),
     "delivery.resend_all": ("host", "reseller", "state", "since", "until"),
     "delivery.pause": ("host", "reason"),
     "delivery.resume": ("host",),
     "backup.begin": ("to", "keep"),
+    "backup.note": (),
+    "reconcile.begin": ("day",),
     "link.make": ("code", "days"),
     "link.revoke": ("link_id",),
     "archive.some": ("older_than_days",),
@@ -49,6 +56,9 @@ KEPT: dict[str, tuple[str, ...]] = {
     "admin.passwd": ("name",),
     "admin.remove": ("name",),
     "admin.revoke": ("name", "session_id"),
+    "secrets.rotate": (),
+    "secrets.reseal": (),
+    "secrets.drop_old": (),
 }
 _MAX_CHARACTERS = 2000  # of the details: a row is read by people
 

@@ -165,7 +165,8 @@ class Reconciling:
 
     async def keep(self, result: dict[str, Any]) -> None:
         """Keep what a whole reconciliation came to, for whoever looks later."""
-        kept = {**result, "at": self._clock(), "differences": result["differences"][:_KEPT]}
+        found = result["differences"]
+        kept = {**result, "at": self._clock(), "found": len(found), "differences": found[:_KEPT]}
         await self._store.set_meta(LAST, json.dumps(kept).encode())
 
     async def last(self) -> dict[str, Any] | None:

@@ -9,12 +9,9 @@ from aiohttp import web
 
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import NotDone
+from gateway.flow import reconciling, safekeeping
 from gateway.web.dashboard.visit import May, Route, Tools, Visit
 
-BACKUP: Final = "backup.last"
-"""The name under which the journal keeps what the last backup was: `at`, `path`, `bytes`."""
-RECONCILED: Final = "reconcile.last"
-"""And what the last reconciliation was."""
 _OLD_BACKUP_S: Final = 129_600  # a day and a half: a nightly one may be late, not left out
 _BEGIN: Final = "backup.begin"
 
@@ -37,7 +34,9 @@ class SystemPage:
         """Show it."""
         tools, store = self._tools, self._tools.store
         pulse = await store.pulse()
-        backup = await self._kept(BACKUP)
+        backup = await self._kept(safekeeping.LAST)
+        reconciled = await self._kept(reconciling.LAST)
+        differences = (reconciled or {}).get("differences", [])
         return await visit.page(
             "system.html",
             site=tools.site,
@@ -53,7 +52,9 @@ class SystemPage:
             backup=backup,
             backup_is_old=backup is not None and _age_s(visit, backup) > _OLD_BACKUP_S,
             can_back_up=backup is not None and tools.desk.knows(_BEGIN),
-            reconciled=await self._kept(RECONCILED),
+            reconciled=reconciled,
+            differences=differences,
+            found=(reconciled or {}).get("found", len(differences)),
         )
 
     async def _kept(self, name: str) -> dict[str, Any] | None:
@@ -73,7 +74,7 @@ class SystemPage:
         Raises:
             NotDone: none was ever made, so nobody has said where they belong.
         """
-        last = await self._kept(BACKUP)
+        last = await self._kept(safekeeping.LAST)
         if last is None or not self._tools.desk.knows(_BEGIN):
             raise NotDone(visit.say("system.no_backup"))
         await visit.do(_BEGIN, to=str(Path(str(last["path"])).parent))

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from gateway.domain.errors import NotDone
+from gateway.flow.audit import KEPT, READS
 from gateway.web.dashboard import live, words
 from gateway.web.dashboard.words import ALL
 from tests.support import FakeUpstream, House, eventually
@@ -89,6 +90,28 @@ async def test_no_secret_is_kept_in_the_log(house: House, operator: Browser) -> 
     assert "kios" in kept
     for secret in (*secrets.values(), "other-secret-2", "new-password-9", "hidden-in-url"):
         assert secret not in kept
+
+
+def test_of_each_command_it_is_said_whether_it_is_kept(house: House) -> None:
+    assert set(house.gateway.desk._commands) == READS | KEPT.keys()
+    assert not READS & KEPT.keys()
+
+
+async def test_a_reconciliation_and_a_backup_are_one_row_each(
+    house: House, tmp_path: Path
+) -> None:
+    do = house.gateway.desk.do
+    begun = await do("reconcile.begin", {"day": "2026-01-02"})
+    part = await do("reconcile.some", {"first": begun["first"], "last": begun["last"]})
+    await do("reconcile.keep", {"result": {**part, "saldo": None}})
+    await do("backup.begin", {"to": str(tmp_path)})
+    for _ in range(3):
+        await do("backup.state", {})
+    rows = await house.gateway.store.audit()
+    assert [(row.command, row.about) for row in rows] == [
+        ("backup.begin", str(tmp_path)),
+        ("reconcile.begin", "2026-01-02"),
+    ]
 
 
 async def test_what_reads_or_only_counts_leaves_no_row(house: House) -> None:

@@ -116,12 +116,17 @@ async def test_the_last_backup_and_reconciliation_are_shown(
     now = house.gateway._clock()
     kept = {"at": now - 3 * 86_400_000, "path": "/srv/b/gateway.gz", "bytes": 5_000_000}
     await house.gateway.store.put_meta("backup.last", json.dumps(kept).encode())
-    done = {"at": now, "day": "2026-11-25", "orders": 12, "differences": [{"order": "toko-1"}]}
+    one = {"order": "toko-1", "differences": ["status FAILED, upstream says SUCCESS"]}
+    one |= {"status": "FAILED", "status_after": "SUCCESS"}
+    done = {"at": now, "day": "2026-11-25", "orders": 12, "found": 101, "differences": [one]}
     await house.gateway.store.put_meta("reconcile.last", json.dumps(done).encode())
     page = await operator.get("/system")
     assert "Terakhir 3 hari lalu Ukuran 4,8 MiB" in page.words
     assert "lebih dari satu setengah hari" in page.words
-    assert "Hari 2026-11-25 Transaksi 12 Selisih 1" in page.words
+    assert "Hari 2026-11-25 Transaksi 12 Selisih 101 toko-1 status FAILED" in page.words
+    assert "upstream says SUCCESS · setelah dicek: Sukses" in page.words
+    assert 'href="/orders?trx_id=toko-1"' in page.text
+    assert "Lainnya ada di keluaran" in page.words
 
 
 @pytest.mark.parametrize("kept", [b"x", b"[]", b'{"at": "x"}', b"{}"])

@@ -74,6 +74,11 @@ SYSTEM: Final[dict[str, tuple[str, str]]] = {
     "system.reconciled_day": ("Hari", "Day"),
     "system.reconciled_orders": ("Transaksi", "Orders"),
     "system.reconciled_differences": ("Selisih", "Differences"),
+    "system.reconciled_after": ("setelah dicek:", "after a look-up:"),
+    "system.reconciled_more": (
+        "Lainnya ada di keluaran perintahnya: otomax-gateway reconcile.",
+        "The others are in what the command printed: otomax-gateway reconcile.",
+    ),
     "system.not_reconciled": (
         "Belum pernah dijalankan: otomax-gateway reconcile.",
         "It was never run: otomax-gateway reconcile.",
