@@ -33,8 +33,8 @@ def migrations(backend: str) -> dict[int, str]:
     if numbers[-1] != FORM:
         raise JournalUnusable(
             f"this gateway's migrations end at {FORM}, the installed files at {numbers[-1]}: "
-            "files of another version came along; remove the folder build beside pyproject.toml, and "
-            "install again"
+            "files of another version came along; remove the folder build beside pyproject.toml, "
+            "and install again"
         )
     return dict(zip(numbers, (f.read_text(encoding="utf-8") for f in files), strict=True))
 
