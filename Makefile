@@ -44,7 +44,7 @@ format: $(VENV)/dev.stamp ## lay the code out and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "otomax-gateway needs Python 3.11 or newer; none was found (set PYTHON=/path/to/python3)" >&2; exit 1; }
