@@ -428,6 +428,11 @@ async def _evening(day: Day) -> None:
     await day.run("order", "list")
     await day.run("order", "show", "toko1-T1")
     await day.run("reseller", "show", "toko2")
+    await day.run("backup", "backups")
+    await day.run("restore", "backups", code=None)
+    await day.run("reconcile", code=None)
+    database = f"postgresql://gw:{DATABASE_PASSWORD}@127.0.0.1:1/gw"
+    await day.run("migrate-db", "sqlite:///gateway.db", database, code=1)
     await _mistakes(day)
     for path in (*_all_commands(), *_GROUPS):
         done = await asyncio.to_thread(
