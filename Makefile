@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 p
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test proof bench guide screenshots lint format clean
+.PHONY: help demo test browser proof bench guide screenshots lint format clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ demo: $(VENV)/run.stamp ## the whole job on this machine alone (make demo ARGS=-
 
 test: $(VENV)/dev.stamp ## every test (make test ARGS="tests/protocol -k order" for some of them)
 	@$(BIN)/pytest $(ARGS)
+
+browser: $(VENV)/dev.stamp ## the dashboard in a real browser, Chromium (make browser ARGS="-k receipt" for some of it)
+	@$(BIN)/pytest tests/browser $(ARGS)
 
 proof: $(VENV)/dev.stamp ## the long proof, some 25 minutes, one table at the end (KILLS=1000, ARGS="kills power", STORAGE=postgresql)
 	@$(BIN)/python -m tests.proof.run_proof $(ARGS)
@@ -44,7 +47,7 @@ format: $(VENV)/dev.stamp ## lay the code out and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "otomax-gateway needs Python 3.11 or newer; none was found (set PYTHON=/path/to/python3)" >&2; exit 1; }

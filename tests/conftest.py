@@ -7,7 +7,6 @@ import pytest
 
 from gateway.flow import recheck, relay
 from gateway.sandbox import Sandbox, SandboxOptions, start_sandbox
-from tests.browser.installed import chromium
 from tests.proxies.fronts import WRITERS, program
 from tests.support import (
     FakeUpstream,
@@ -42,12 +41,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say it loudly where a program was missing, for nothing else would show it."""
-    if not chromium():
-        terminalreporter.write_line(
-            "NOT RUN: tests/browser, for there is no Chromium: apt install chromium, or $CHROMIUM",
-            yellow=True,
-            bold=True,
-        )
     for kind in WRITERS:
         if not program(kind):
             terminalreporter.write_line(

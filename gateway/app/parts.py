@@ -236,7 +236,7 @@ class Parts:
     def _build_web(self, settings: Settings, journal: Journal) -> None:
         store, server, admin = journal.store, settings.server, settings.admin
         self.gate = Gate(self.directory, server.trusted_proxies)
-        health = Health(store, self.gate, self.settlement, self.restoring)
+        health = Health(store, self.gate, self.settlement, self.restoring, self.membership)
         text = TextDialect(
             self.gate,
             self.intake,

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from gateway import metrics
 from gateway.domain.errors import JournalUnavailable
+from gateway.flow.membership import Membership
 from gateway.flow.restoring import Restoring
 from gateway.flow.settlement import Settlement
 from gateway.store import Store
@@ -15,8 +16,14 @@ class Health:
     """`/healthz`: the process. `/readyz`: journal writable, not leaving. `/metrics`: counts."""
 
     def __init__(
-        self, store: Store, gate: Gate, settlement: Settlement, restoring: Restoring
+        self,
+        store: Store,
+        gate: Gate,
+        settlement: Settlement,
+        restoring: Restoring,
+        membership: Membership,
     ) -> None:
+        self._membership = membership
         self._store = store
         self._restoring = restoring
         self._gate = gate
@@ -36,6 +43,8 @@ class Health:
             await self._store.check_writable()
         except JournalUnavailable:
             return line("the journal can not be written", 503)
+        if not self._membership.takes_orders():
+            return line("the other gateways do not hear this one yet", 503)
         return line("ok")
 
     async def metrics(self, _: web.Request) -> web.Response:

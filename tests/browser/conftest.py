@@ -1,9 +1,8 @@
-"""The dashboard in a real browser; where there is none, the end of the run says so.
+"""The dashboard in a real browser: `make browser`, which fails where there is none.
 
 The browser stays from one test to the next, so these tests and what they need share one loop.
 """
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from tests.browser.installed import chromium
 from tests.support import House, LogLines, Panel, open_houses, panel_receiving
 from tests.support.browser import PASSWORD
 
-_IS_REQUIRED = bool(os.environ.get("OTOMAX_REQUIRE_BROWSER"))
-collect_ignore_glob = [] if _IS_REQUIRED or chromium() else ["test_*.py"]
+if not chromium():
+    raise pytest.UsageError("tests/browser: wanted Chromium: apt install chromium, or $CHROMIUM")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

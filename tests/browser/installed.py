@@ -1,7 +1,4 @@
-"""Where the browser is: `chromium` on the PATH, or what `$CHROMIUM` names.
-
-Read at the start of every test run, so nothing that takes long to import is imported here.
-"""
+"""Where the browser is: `chromium` on the PATH, or what `$CHROMIUM` names."""
 
 import os
 import shutil

@@ -87,6 +87,7 @@ async def test_while_the_journal_can_not_record_nothing_is_sold_and_then_it_is(
     assert (await house.get("/readyz")).status == 503
     assert upstream.orders == []
     await house.break_journal(broken=False)
+    await eventually(house.gateway.membership.takes_orders)  # others hear it again by then
     assert ", status PENDING. " in await house.order()
     assert len(upstream.orders) == 1
 

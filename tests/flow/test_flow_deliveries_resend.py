@@ -199,6 +199,8 @@ def test_it_is_said_how_many_and_they_are_due_at_the_next_start(folder: Path) ->
         (0, "toko-D1"),
     ]
     assert counted(folder, "--since", "4d") == 0
+    none = command(folder, "resend", "--since", "4d", "--dry-run").output
+    assert none.startswith("deliveries that would be due now: 0; these are the dead ones alone, ")
 
 
 @pytest.mark.parametrize(

@@ -108,8 +108,14 @@ def any_of(chance: random.Random) -> Dialect:
     return chance.choice(get_args(Dialect))
 
 
-def wanted_orders(chance: random.Random, lives: int) -> list[Wanted]:
-    """Return the orders of all resellers, who use the same trx_ids; no two are for one player."""
+def wanted_orders(chance: random.Random, lives: int, begin: str = "L") -> list[Wanted]:
+    """Return the orders of all resellers, who use the same trx_ids; no two are for one player.
+
+    Args:
+        chance: chooses.
+        lives: how many parts of `ORDERS_A_LIFE` there are.
+        begin: how the trx_ids begin: the counterparties outlive a test.
+    """
     suffixes = [outcome.suffix for outcome in OUTCOMES]
     weights = [OFTEN.get(suffix, 1) for suffix in suffixes]
     ends = chance.choices(suffixes, weights, k=lives * ORDERS_A_LIFE)
@@ -117,7 +123,7 @@ def wanted_orders(chance: random.Random, lives: int) -> list[Wanted]:
     orders = [
         Wanted(
             reseller=resellers[number % len(resellers)],
-            trx_id=f"L{number // len(resellers)}",
+            trx_id=f"{begin}{number // len(resellers)}",
             dest=f"{player:06}{end}",
             dialect=any_of(chance),
         )

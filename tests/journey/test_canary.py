@@ -446,10 +446,9 @@ async def _mistakes(day: Day) -> None:
     """A configuration with a password where it does not serve, and a key file that does not."""
     office = day.office
     good = dict(office.settings)
-    office.settings["storage.url"] = f"postgresql://gw:{DATABASE_PASSWORD}@127.0.0.1/gw"
-    # Whatever comes of it: nobody may listen there, or somebody, and the driver may be missing.
-    await day.run("check-config", code=None)
-    await day.run("order", "list", code=None)
+    office.settings["storage.url"] = f"postgresql://gw:{DATABASE_PASSWORD}@127.0.0.1:1/gw"
+    await day.run("check-config")
+    await day.run("order", "list", code=1)
     office.settings["storage.url"] = f"mysql://gw:{DATABASE_PASSWORD}@127.0.0.1/gw"
     await day.run("check-config", code=78)
     office.settings = {**good, "upstream.base_url": f"https://u:{DATABASE_PASSWORD}@h"}

@@ -71,7 +71,7 @@ async def test_clocks_hours_apart_are_set_under_load(
     record_property: RecordProperty,
 ) -> None:
     chance = random.Random(SEED)
-    orders = wanted_orders(chance, CLOCKS + 1)
+    orders = wanted_orders(chance, CLOCKS + 1, "C")
     await refuse_some(orders, panel, chance)
     load = Load(cluster.any, panel, chance, orders)
     kills = 0

@@ -184,7 +184,7 @@ async def test_the_database_is_cut_off_and_killed_under_load(
 ) -> None:
     chance = random.Random(SEED)
     original = await members_shared_by(own_server)
-    orders = wanted_orders(chance, CUTS // 2 + 1)
+    orders = wanted_orders(chance, CUTS // 2 + 1, "X")
     await refuse_some(orders, panel, chance)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(original.copied("cuts"))

@@ -78,7 +78,7 @@ async def test_three_gateways_killed_and_stopped_under_load(
     record_property: RecordProperty,
 ) -> None:
     chance = random.Random(SEED)
-    orders = wanted_orders(chance, KILLS + 1)
+    orders = wanted_orders(chance, KILLS + 1, "N")
     await refuse_some(orders, panel, chance)
     load = Load(cluster.any, panel, chance, orders)
     killer = Killer(load, cluster)

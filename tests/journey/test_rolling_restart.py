@@ -49,12 +49,12 @@ async def restarted(node: Office, process: Process, orders: Orders, proxy: Front
     """Restart a node as docs/scale.md says it."""
     name = f"gateway{1 if proxy.ports.gateway == node.port else 2}"
     process.signal(signal.SIGUSR1)
-    await until(lambda: f"{name} is DOWN" in proxy.written(), NOTICED_S, proxy.written)
+    await until(lambda: f"gateways/{name} is DOWN" in proxy.written(), NOTICED_S, proxy.written)
     await orders.more(20)
     await node.stop(process)
     await orders.more(20)
     again = await node.serve()
-    await until(lambda: f"{name} is UP" in proxy.written(), NOTICED_S, proxy.written)
+    await until(lambda: f"gateways/{name} is UP" in proxy.written(), NOTICED_S, proxy.written)
     await orders.more(20)
     return again
 

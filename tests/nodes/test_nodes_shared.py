@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.errors import JournalUnavailable
 from gateway.flow.resellers import Resellers
-from gateway.store import Outrun
+from gateway.store import Beat, Outrun
 from tests.nodes.conftest import OpenNode
 from tests.support import FakeUpstream, House, eventually
 from tests.support.postgres import PostgresServer
@@ -179,3 +180,23 @@ async def test_a_key_file_that_was_rotated_at_one_gateway_is_read_again_by_the_o
     await asyncio.sleep(1)
     answer = await two.get(two.order_target("A1", reseller="warung"))
     assert ", status PENDING" in answer.text
+
+
+async def test_a_gateway_that_the_others_do_not_hear_is_not_ready(
+    open_node: OpenNode, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no order then; a load balancer is to know that before an order is refused."""
+    house = await open_node(upstream.url)
+    assert (await house.get("/readyz")).status == 200
+
+    async def unheard(_: int) -> Beat:
+        raise JournalUnavailable("cut off")
+
+    monkeypatch.setattr(house.gateway.store.nodes, "beat", unheard)
+
+    async def is_told() -> bool:
+        answer = await house.get("/readyz")
+        return answer.status == 503 and "do not hear" in answer.text
+
+    await eventually(is_told, 12)
+    assert (await house.get(house.order_target("A1"))).status == 503

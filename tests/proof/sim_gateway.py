@@ -20,7 +20,7 @@ from cryptography.fernet import Fernet
 from multidict import CIMultiDict
 
 from gateway.app import Gateway, Journal
-from gateway.app import gateway as house
+from gateway.app import parts as house
 from gateway.clock import SteadyClock
 from gateway.config import Settings
 from gateway.flow import watch, worker

@@ -16,6 +16,7 @@ from packaging.version import Version
 from tests.supply.run_audit import ACCEPTED, CONSTRAINTS, audit, judged
 
 ROOT = CONSTRAINTS.parent
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 OURS = "otomax-gateway"
 _PIN = re.compile(r"([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.]*)")
 
@@ -94,6 +95,13 @@ def test_whatever_the_project_needs_is_pinned_to_what_is_installed() -> None:
 
 def test_nothing_is_pinned_that_nobody_needs() -> None:
     assert set(pins()) - set(needed()) == set()
+
+
+def test_every_folder_of_tests_has_a_command_that_runs_it() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    by_default = set(project["tool"]["pytest"]["ini_options"]["testpaths"])
+    folders = {f"tests/{file.relative_to(ROOT / 'tests').parts[0]}" for file in TESTS}
+    assert folders == by_default | {"tests/browser"}
 
 
 def test_no_file_names_an_index_or_holds_addresses_to_install_from() -> None:

@@ -24,7 +24,7 @@ OUTCOMES = (
 )
 # Every label, and what it may hold; a stranger's text would be a new series for each of them.
 LABELS: dict[str, re.Pattern[str]] = {
-    "route": re.compile(r"order|status|user|trx|balance|products|category|product"),
+    "route": re.compile(r"order|status|user|trx|balance|products|category|product|dashboard"),
     "http_status": re.compile(r"[1-5]\d\d"),
     "source": re.compile(r"reply|callback|lookup|operator"),
     "status": re.compile(r"PENDING|PAID|SUCCESS|PARTIAL_SUCCESS|FAILED|REFUNDED"),

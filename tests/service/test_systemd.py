@@ -13,7 +13,7 @@ import pytest
 from gateway.config.keys import Server
 from gateway.web.listener import BACKLOG
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "systemd" / "otomax-gateway.service"
 UNITS = sorted((ROOT / "systemd").iterdir())
 HARDENED = [path for path in UNITS if path.suffix == ".service"]
