@@ -47,9 +47,10 @@ DATABASE_PASSWORD = "sandi-basis-data-8830"
 _ADMIN = re.compile(r'admin"?[=:]"?(http://[0-9.:]+)')
 STAYS = "123456012"  # the sandbox's destination that stays pending
 
-# No command of the day: they run as processes of their own, or show a key on purpose.
 WEBHOOK_SECRET = "webhook-canary-4f1b7c2d9e"
-_ONLY_HELP = {"serve", "sandbox", "demo", "bench"}
+# No command of the day: they run as processes of their own, show a key on purpose, or move the
+# journal away.
+_ONLY_HELP = {"serve", "sandbox", "demo", "bench", "migrate-db"}
 
 
 # Nobody knows the order yet, so its signature can not be checked before it is kept.
@@ -99,9 +100,9 @@ class Day:
 
     def hear_files(self, when: str) -> None:
         """Read every file of the gateway's folder, but what the test itself laid there."""
-        for journal in ("gateway.db", "gateway.db-wal"):  # where a kept callback waits, signed
-            self.ears.allowed |= {(name, f"{when}: {journal}") for name in _KEPT}
         for file in sorted(self.office.folder.rglob("*")):
+            if file.name.startswith(("gateway.db", "safe.db")):  # a kept callback waits there
+                self.ears.allowed |= {(name, f"{when}: {file.name}") for name in _KEPT}
             mine = file.name.startswith(("command", "serve", "berkas")) or not file.is_file()
             if not mine and not file.name.startswith("secret.key"):
                 self.ears.hear(f"{when}: {file.name}", file.read_bytes())
@@ -425,6 +426,9 @@ async def _evening(day: Day) -> None:
     _age(day.office.folder / "gateway.db")
     await day.run("archive", "--older-than", "90d", "--to", "old.db")
     await day.run("secrets", "rotate", "--drop-old")
+    await day.run("reconcile", code=None)  # nobody answers any more
+    await day.run("backup", "safe.db")
+    await day.run("restore", "safe.db", "--force")
     await day.run("order", "list")
     await day.run("order", "show", "toko1-T1")
     await day.run("reseller", "show", "toko2")
