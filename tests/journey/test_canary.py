@@ -50,7 +50,7 @@ STAYS = "123456012"  # the sandbox's destination that stays pending
 WEBHOOK_SECRET = "webhook-canary-4f1b7c2d9e"
 # No command of the day: they run as processes of their own, show a key on purpose, or move the
 # journal away.
-_ONLY_HELP = {"serve", "sandbox", "demo", "bench", "migrate-db"}
+_ONLY_HELP = {"serve", "sandbox", "demo", "bench"}
 
 
 # Nobody knows the order yet, so its signature can not be checked before it is kept.
@@ -432,9 +432,6 @@ async def _evening(day: Day) -> None:
     await day.run("order", "list")
     await day.run("order", "show", "toko1-T1")
     await day.run("reseller", "show", "toko2")
-    await day.run("backup", "backups")
-    await day.run("restore", "backups", code=None)
-    await day.run("reconcile", code=None)
     await _move(day)
     await _mistakes(day)
     for path in (*_all_commands(), *_GROUPS):
