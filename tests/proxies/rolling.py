@@ -57,7 +57,7 @@ class Orders:
     async def _order(self) -> None:
         while self._goes_on:
             number = next(self._numbers)
-            trx_id = f"R{number}"
+            trx_id = f"ROLL{number}"
             end = AT_ONCE if number % 2 else LATER
             query = {
                 "apikey": self.key,
