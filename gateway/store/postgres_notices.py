@@ -80,7 +80,7 @@ INSERT INTO saldo_history (account, at, saldo)
 SELECT seen.account, $1::bigint, seen.saldo
 FROM unnest($2::text[], $3::bigint[]) seen (account, saldo)
 WHERE seen.saldo IS DISTINCT FROM (
-    SELECT h.saldo FROM saldo_history h WHERE h.account = seen.account AND h.at <= $1::bigint
+    SELECT h.saldo FROM saldo_history h WHERE h.account = seen.account
     ORDER BY h.at DESC LIMIT 1)
 ON CONFLICT DO NOTHING
 """
