@@ -42,6 +42,24 @@ async def test_three_at_once_are_one_purchase_and_equal_answers(
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
+async def test_who_comes_while_another_gateway_sends_it_hears_the_same(
+    open_node: OpenNode, upstream: FakeUpstream, version: int
+) -> None:
+    gate = asyncio.Event()
+    upstream.order = after(gate, upstream.order)
+    one, two, _ = await three(open_node, upstream.url)
+    first = asyncio.create_task(one.order("A1", version=version))
+    await eventually(lambda: upstream.orders)
+    second = asyncio.create_task(two.order("A1", version=version))
+    await asyncio.sleep(0.3)
+    gate.set()
+    said = await first
+    assert await second == said
+    assert ", status PENDING. RefId : ML_1" in said
+    assert len(upstream.orders) == 1
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
 async def test_who_comes_after_the_first_answer_is_told_as_by_one_gateway(
     open_node: OpenNode, upstream: FakeUpstream, version: int
 ) -> None:
