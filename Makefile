@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 p
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser proof bench guide screenshots lint format clean
+.PHONY: help demo test browser days proof bench guide screenshots lint format clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ test: $(VENV)/dev.stamp ## every test (make test ARGS="tests/protocol -k order" 
 
 browser: $(VENV)/dev.stamp ## the dashboard in a real browser, Chromium (make browser ARGS="-k receipt" for some of it)
 	@$(BIN)/pytest tests/browser $(ARGS)
+
+days: $(VENV)/dev.stamp ## what takes whole minutes: the guide typed from end to end, gateways that share a journal measured
+	@$(BIN)/pytest tests/days $(ARGS)
 
 proof: $(VENV)/dev.stamp ## the long proof, some 25 minutes, one table at the end (KILLS=1000, ARGS="kills power", STORAGE=postgresql)
 	@$(BIN)/python -m tests.proof.run_proof $(ARGS)

@@ -1,5 +1,7 @@
 """Fixtures for tests of the running gateway; what they are made of stands in `tests.support`."""
 
+import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -20,6 +22,11 @@ from tests.support import (
     panel_receiving,
 )
 from tests.support.postgres import PostgresServer
+
+# Tests start hundreds of processes: where an environment forbids to keep what was compiled, each
+# of them would compile the whole program anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # How often a gateway in this process looks at its journal for what is due, seconds. At every half
 # second, as in life, a test of six look-ups would wait for three.

@@ -1,13 +1,9 @@
 """The command: measures for real, judges, and leaves nothing behind."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,24 +15,8 @@ from gateway.bench.figures import Figure
 from gateway.bench.processes import BenchError
 from gateway.bench.stage import Stage
 from gateway.cli.main import otomax_gateway
+from tests.bench.benching import ANSWERS_S, benching, kept
 from tests.support.wait import eventually
-
-ANSWERS_S = 60
-
-
-@contextmanager
-def _bench(folder: Path, *words: str) -> "Iterator[subprocess.Popen[str]]":
-    with subprocess.Popen(
-        [sys.executable, "-m", "gateway", "bench", *words],
-        env=os.environ | {"TMPDIR": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def _children(pid: int) -> list[int]:
@@ -52,7 +32,7 @@ def folder() -> Iterator[Path]:
 
 def test_it_measures(folder: Path) -> None:
     tiny = ("--fast", "--pairs", "1", "--seconds", "0.1", "--json")
-    with _bench(folder, *tiny, "--only", "orders", "--only", "steps") as bench:
+    with benching(folder, *tiny, "--only", "orders", "--only", "steps") as bench:
         out, err = bench.communicate(timeout=ANSWERS_S)
     told = json.loads(out)
     assert bench.returncode == (0 if told["reached"] else 1), err
@@ -64,29 +44,12 @@ def test_it_measures(folder: Path) -> None:
     assert all(cost > 0 for cost in told["steps"].values()), err
     assert {"cores", "cpu", "kernel"} <= told["machine"].keys()
     assert {"python", "aiohttp", "uvloop", "sqlite"} <= told["versions"].keys()
-    assert _kept(folder) == []
-
-
-@pytest.mark.timeout(180)
-def test_it_measures_gateways_that_share_a_journal(folder: Path) -> None:
-    folder.chmod(0o755)  # the server runs as somebody else where we are root
-    words = ("--fast", "--pairs", "1", "--seconds", "0.2", "--json")
-    with _bench(folder, *words, "--storage", "temporary") as bench:
-        out, err = bench.communicate(timeout=2 * ANSWERS_S)
-    told = json.loads(out)
-    assert bench.returncode == 0, err
-    figures = {figure["name"]: figure for figure in told["figures"]}
-    names = {f"shared-{n}{what}" for n in (1, 2, 3) for what in ("", "-p50", "-p99", "-cpu")}
-    assert names < figures.keys()
-    for name in names:
-        assert min(*figures[name]["gateway"], *figures[name]["yardstick"]) > 0, name
-    assert figures["shared-1-p50"]["gateway"][0] >= 300, "the upstream takes so long"
-    assert _kept(folder) == []
+    assert kept(folder) == []
 
 
 def test_a_database_that_is_away_is_said_without_its_password(folder: Path) -> None:
     url = "postgresql://user:s3cret@127.0.0.1:1/nowhere"
-    with _bench(folder, "--fast", "--storage", url) as bench:
+    with benching(folder, "--fast", "--storage", url) as bench:
         out, err = bench.communicate(timeout=ANSWERS_S)
     assert bench.returncode == 1
     assert "PostgreSQL: " in out
@@ -94,7 +57,7 @@ def test_a_database_that_is_away_is_said_without_its_password(folder: Path) -> N
 
 
 async def test_ended_in_the_middle_it_takes_its_processes_and_files_with_it(folder: Path) -> None:
-    with _bench(folder, "--only", "orders") as bench:
+    with benching(folder, "--only", "orders") as bench:
         await eventually(lambda: len(_children(bench.pid)) > 1)
         children = _children(bench.pid)
         bench.send_signal(signal.SIGINT)
@@ -103,14 +66,9 @@ async def test_ended_in_the_middle_it_takes_its_processes_and_files_with_it(fold
     assert _left(children, folder) == []
 
 
-def _kept(folder: Path) -> list[Path]:
-    """What is left in a folder, but for what SQLite had not unlinked yet when it was killed."""
-    return [file for file in folder.iterdir() if not file.name.startswith("etilqs_")]
-
-
 def _left(children: list[int], folder: Path) -> list[Path]:
     processes = [Path(f"/proc/{pid}") for pid in children]
-    return [*filter(Path.exists, processes), *_kept(folder)]
+    return [*filter(Path.exists, processes), *kept(folder)]
 
 
 def _told(

@@ -383,11 +383,11 @@ def test_a_socket_for_an_allowed_address(address: str, family: socket.AddressFam
 
 
 def test_the_check_is_quick() -> None:
-    """Thirty microseconds here; a look-up of any kind would take a hundred times as long."""
+    """Thirty microseconds here, 3 ms allowed; a look-up of any kind would take far more."""
     started = time.perf_counter()
     for _ in range(1000):
         check_address("2a01:4f8::1")
-    assert time.perf_counter() - started < 1
+    assert time.perf_counter() - started < 3
 
 
 @dataclass

@@ -384,7 +384,7 @@ async def test_an_answer_whose_body_never_ends_is_an_answer_after_the_time_out()
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", timeout_s=0.2, then_close=False
     )
     assert (what.status, what.accepted, what.reply) == (200, True, "half")
-    assert 150 <= what.elapsed_ms < 1000
+    assert 150 <= what.elapsed_ms < 5000
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ async def test_silence_ends_at_the_time_out(raw: bytes) -> None:
     what = await told(raw, timeout_s=0.2, then_close=False)
     assert (what.status, what.accepted) == (None, False)
     assert what.reason == "no answer within 0.2 s"
-    assert 150 <= what.elapsed_ms < 1000
+    assert 150 <= what.elapsed_ms < 5000
 
 
 async def test_a_trickle_ends_at_the_time_out() -> None:
@@ -439,7 +439,7 @@ async def test_a_trickle_ends_at_the_time_out() -> None:
     async with serving(Panel(trickle)) as panel, telling(0.3) as client:
         what = await client.deliver("GET", f"{panel.url}/")
         assert what.reason == "no answer within 0.3 s"
-        assert what.elapsed_ms < 1000
+        assert what.elapsed_ms < 5000
         await asyncio.wait_for(panel.hung_up.wait(), 5)
 
 
@@ -566,10 +566,10 @@ def _forget_names(client: ResellerClient) -> None:
 
 
 async def test_a_slow_look_up_counts_into_the_time() -> None:
-    async with telling(0.2, lookup=Names("127.0.0.1", takes_s=2)) as client:
+    async with telling(0.2, lookup=Names("127.0.0.1", takes_s=20)) as client:
         what = await client.deliver("GET", "http://panel.example/")
         assert what.reason == "no answer within 0.2 s"
-        assert what.elapsed_ms < 1000
+        assert what.elapsed_ms < 10_000
 
 
 @pytest.mark.parametrize(

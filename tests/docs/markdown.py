@@ -10,6 +10,12 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parents[2]
 DOCS: Final = ROOT / "docs"
+GUIDE: Final = [
+    *("try", "install", "first-reseller", "otomax-panel", "other-panels", "daily"),
+    *("trouble", "alerts", "backup", "upgrade", "security", "configuration", "glossary"),
+]
+"""The guide's pages, in the order in which they are read."""
+REFERENCE: Final = [ROOT / "SECURITY.md", *sorted(DOCS.glob("*.md"))]
 _FENCE: Final = re.compile(r"(?P<fence>`{3,})(?P<kind>\w*)")
 _LINK: Final = re.compile(r"(?<!!)\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+)\)")
 _HEADING: Final = re.compile(r"#{1,6} (.+)")

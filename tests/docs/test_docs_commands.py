@@ -5,29 +5,15 @@ from pathlib import Path
 import pytest
 
 from tests.docs.console import Step, agrees, steps
-from tests.docs.markdown import DOCS, ROOT, pages
+from tests.docs.markdown import DOCS, GUIDE, REFERENCE, ROOT, pages
 from tests.docs.run_edit import edit
 from tests.docs.story import Story
-
-GUIDE = [
-    *("try", "install", "first-reseller", "otomax-panel", "other-panels", "daily"),
-    *("trouble", "alerts", "backup", "upgrade", "security", "configuration", "glossary"),
-]
-REFERENCE = [ROOT / "SECURITY.md", *sorted(DOCS.glob("*.md"))]
-
 
 pytestmark = pytest.mark.timeout(600)  # on a machine that does much else
 
 
 def test_a_trial_from_nothing_to_a_delivered_order(tmp_path: Path) -> None:
     wrong = Story(tmp_path, is_peopled=False).run([DOCS / "id" / "try.md"])
-    assert not wrong, "\n\n".join(wrong)
-
-
-def test_the_guide_is_run_in_the_order_of_its_pages(tmp_path: Path) -> None:
-    """From a bare server to everything that an operator does; then what stands beside it."""
-    guide = [DOCS / "id" / f"{name}.md" for name in GUIDE[1:]]
-    wrong = Story(tmp_path, is_peopled=True).run([*guide, *REFERENCE])
     assert not wrong, "\n\n".join(wrong)
 
 

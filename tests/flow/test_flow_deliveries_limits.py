@@ -417,5 +417,5 @@ async def test_a_resellers_swallowing_hosts_do_not_delay_another(
             began = asyncio.get_running_loop().time()
             await house.order("Q1", callback_url=quick.url, reseller="lain")
             await eventually(lambda: quick.targets)
-            assert quick.times[0] - began < 1
+            assert quick.times[0] - began < 8, "long before one of the silent hosts is given up"
         assert len(house.gateway.relay._under_way.orders) >= PER_RESELLER, "all still under way"

@@ -50,7 +50,7 @@ async def test_what_waits_for_its_turn_is_pending_soon_and_bought_once(
     loop = asyncio.get_running_loop()
     began = loop.time()
     equal = await asyncio.gather(*(house.order("A2") for _ in range(10)))
-    assert loop.time() - began < 1, "long before reply_timeout_s"
+    assert loop.time() - began < 5, "long before reply_timeout_s"
     assert set(equal) == {WAITS.format("A2")}
     assert house.gateway.submission.turns.pop() == (2, 1)
     house.gateway.submission.turns.add("toko", Turn(2, 1))

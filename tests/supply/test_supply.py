@@ -101,7 +101,7 @@ def test_every_folder_of_tests_has_a_command_that_runs_it() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     by_default = set(project["tool"]["pytest"]["ini_options"]["testpaths"])
     folders = {f"tests/{file.relative_to(ROOT / 'tests').parts[0]}" for file in TESTS}
-    assert folders == by_default | {"tests/browser"}
+    assert folders == by_default | {"tests/browser", "tests/days"}
 
 
 def test_no_file_names_an_index_or_holds_addresses_to_install_from() -> None:

@@ -23,6 +23,7 @@ from gateway.store.postgres import PostgresStore
 from gateway.store.sqlite import SqliteStore
 from gateway.vault import Vault
 from gateway.web.listener import url_of
+from tests.support.blank import lay_blank
 from tests.support.logs import LogLines
 from tests.support.wait import eventually, reserved_port
 
@@ -387,6 +388,8 @@ async def open_houses(
             sections["storage"] = {**storage, **sections.get("storage", {})}
             settings = _settings(folder, upstream_url, port, sections)
             clock = Clock(clock_set_by)
+            if isinstance(file := settings.journal(), Path):
+                lay_blank(file)
             journal = await open_journal(settings)
             house = House(Gateway(settings, journal, clock), journal.vault, clock, log)
             stack.push_async_callback(house.stop)

