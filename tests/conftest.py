@@ -116,7 +116,7 @@ async def open_house(
     tmp_path: Path, log: LogLines, journal_url: str | None
 ) -> AsyncIterator[OpenHouse]:
     """Opens gateways in a fresh folder."""
-    async with open_houses(tmp_path, log, journal_url) as opener:
+    async with open_houses(tmp_path, log, journal_url, from_blank=True) as opener:
         yield opener
 
 

@@ -22,7 +22,7 @@ from tests.journey.load import SEED, Load, refuse_some, settled, tell, wanted_or
 from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.proof.judge import count
 
-CLOCKS = int(os.environ.get("CLOCKS", "60" if os.environ.get("PROOF") else "6"))
+CLOCKS = int(os.environ.get("CLOCKS", "60" if os.environ.get("PROOF") else "3"))
 HOUR_S = 3600.0
 AHEAD_S = (0.0, HOUR_S, -HOUR_S)  # at the start, one for each
 SET_TO_S = (0.0, 2.0, -2.0, 30.0, -30.0, HOUR_S, -HOUR_S, 24 * HOUR_S, -24 * HOUR_S)

@@ -35,7 +35,7 @@ from tests.proof.judge import count
 from tests.support.cutter import Cut, is_commit, is_execute
 from tests.support.postgres import PostgresServer
 
-CUTS = int(os.environ.get("CUTS", "200" if os.environ.get("PROOF") else "8"))
+CUTS = int(os.environ.get("CUTS", "200" if os.environ.get("PROOF") else "5"))
 EVERY_S = (0.05, 0.6)  # from one trouble to the next
 DARK_S = (0.5, 7.0)  # at the longest longer than anybody waits for an answer
 DRY_S = 1.5  # for each message: a pool of four serves nobody for longer than they wait

@@ -23,7 +23,7 @@ from tests.journey.parties import PanelProcess, UpstreamProcess
 from tests.journey.processes import KILLED
 from tests.proof.judge import count
 
-KILLS = int(os.environ.get("KILLS", "8"))
+KILLS = int(os.environ.get("KILLS", "5"))
 LIFE_S = (0.05, 2.0)  # from its fork; three of them are killed side by side
 STOPPED = 8  # each such life has a stop in it
 STOP_S = LEASE_S + 1

@@ -365,7 +365,7 @@ class OpenHouse(Protocol):
 
 @asynccontextmanager
 async def open_houses(
-    folder: Path, log: LogLines, journal: str | None = None
+    folder: Path, log: LogLines, journal: str | None = None, *, from_blank: bool = False
 ) -> AsyncIterator[OpenHouse]:
     """Give what opens houses, and stop them all at the end.
 
@@ -373,6 +373,7 @@ async def open_houses(
         folder: where they have their files.
         log: where they log.
         journal: the URL of their journal, unless a test names one; None: a file in the folder.
+        from_blank: begin with a copy of an empty journal, where there is none yet, not with none.
     """
     storage = {} if journal is None else {"url": journal}
     async with AsyncExitStack() as stack:
@@ -388,7 +389,7 @@ async def open_houses(
             sections["storage"] = {**storage, **sections.get("storage", {})}
             settings = _settings(folder, upstream_url, port, sections)
             clock = Clock(clock_set_by)
-            if isinstance(file := settings.journal(), Path):
+            if from_blank and isinstance(file := settings.journal(), Path):
                 lay_blank(file)
             journal = await open_journal(settings)
             house = House(Gateway(settings, journal, clock), journal.vault, clock, log)

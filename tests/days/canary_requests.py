@@ -15,7 +15,7 @@ from aiohttp import web
 
 from gateway.web.dashboard import Dashboard, LinkPage
 from gateway.web.routes import Dialects, admin_app, public_app
-from tests.journey.canaries import Ears
+from tests.days.canaries import Ears
 from tests.journey.office import PRODUCT
 from tests.support import raw_exchange
 from tests.web.native import sign

@@ -25,9 +25,9 @@ from aiohttp import web
 from gateway.cli.main import otomax_gateway
 from gateway.store.open import peek_meta, running_gateway
 from gateway.vault import ROOT, Vault
-from tests.journey.canaries import Ears, forms
-from tests.journey.canary_dashboard import ADMIN, ADMIN_PASSWORD, NEW_PASSWORD, hear_dashboard
-from tests.journey.canary_requests import Mouth, Who, dashboard, routes
+from tests.days.canaries import Ears, forms
+from tests.days.canary_dashboard import ADMIN, ADMIN_PASSWORD, NEW_PASSWORD, hear_dashboard
+from tests.days.canary_requests import Mouth, Who, dashboard, routes
 from tests.journey.office import Office, new_office
 from tests.journey.parties import UpstreamProcess
 from tests.journey.processes import Process, Processes, until

@@ -5,7 +5,7 @@ import re
 import aiohttp
 
 from gateway.web.dashboard.routes import Dashboard
-from tests.journey.canaries import Ears
+from tests.days.canaries import Ears
 
 ADMIN = "budi"
 ADMIN_PASSWORD = "kata-sandi-operator"
