@@ -42,7 +42,7 @@ async def open_node(journal: str, open_house: OpenHouse) -> OpenNode:
         }
         given["upstream"] = {
             "timeout_s": CALL_S,
-            "unreachable_s": 0.5,
+            "unreachable_s": 2,
             "callback_ips": ["127.0.0.1"],
             **sections.get("upstream", {}),
         }

@@ -80,7 +80,10 @@ async def test_a_crowd_at_three_gateways_buys_each_once(
 ) -> None:
     storage = {"lease_s": 60}
     houses = [
-        await open_node(sandbox.url, upstream={"timeout_s": 10}, storage=storage) for _ in range(3)
+        await open_node(
+            sandbox.url, upstream={"timeout_s": 10, "unreachable_s": 5}, storage=storage
+        )
+        for _ in range(3)
     ]
     names = [f"A{n}" for n in range(20)]
     lines = await asyncio.gather(*(house.order(name) for name in names for house in houses))

@@ -94,11 +94,11 @@ SHARED_PARTS: Final = (
     Part(
         "kills",
         "three gateways, kill -9 and stops under load and faults",
-        ("tests/journey/test_nodes_kill.py",),
+        ("tests/days/test_nodes_kill.py",),
         JUDGED,
     ),
-    Part("cuts", "the database cut off and killed", ("tests/journey/test_nodes_cuts.py",), JUDGED),
-    Part("clocks", "clocks hours apart", ("tests/journey/test_nodes_clocks.py",), JUDGED),
+    Part("cuts", "the database cut off and killed", ("tests/days/test_nodes_cuts.py",), JUDGED),
+    Part("clocks", "clocks hours apart", ("tests/days/test_nodes_clocks.py",), JUDGED),
     Part("planted", "planted bugs", ("tests/proof/test_planted.py",), ("planted and not caught",)),
 )
 BY_STORAGE: Final = {"sqlite": PARTS, "postgresql": SHARED_PARTS}

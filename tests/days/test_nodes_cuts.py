@@ -1,6 +1,6 @@
 """The database is cut off, hangs, and is killed under three gateways: every promise is held.
 
-    CUTS=200 SEED=7 pytest -n 0 -s tests/journey/test_nodes_cuts.py
+    CUTS=200 SEED=7 pytest -n 0 -s tests/days/test_nodes_cuts.py
 
 Between each gateway and PostgreSQL is a line that breaks: at a write or a COMMIT, before the
 server got it, after, or so that it arrives when the gateway has begun to try again; at any byte;

@@ -1,6 +1,6 @@
 """`kill -9` of any of three gateways on one PostgreSQL, under load and network faults.
 
-    KILLS=200 SEED=7 pytest -n 0 -s tests/journey/test_nodes_kill.py
+    KILLS=200 SEED=7 pytest -n 0 -s tests/days/test_nodes_kill.py
 
 Each gateway lives for a random time and is killed, or is stopped for longer than its lease lasts
 and wakes to find that others took over. Panels repeat a trx_id at any of them, twice at the same

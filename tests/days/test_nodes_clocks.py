@@ -1,6 +1,6 @@
 """Three gateways whose clocks are hours apart and are set while they work: one clock holds.
 
-    CLOCKS=60 SEED=7 pytest -n 0 -s tests/journey/test_nodes_clocks.py
+    CLOCKS=60 SEED=7 pytest -n 0 -s tests/days/test_nodes_clocks.py
 
 Each gateway's machine begins with another time, and is set again and again, by seconds, an hour, a
 day, either way; some gateways are killed in between, so
