@@ -31,7 +31,7 @@ def folder() -> Iterator[Path]:
 
 
 def test_it_measures(folder: Path) -> None:
-    tiny = ("--fast", "--pairs", "1", "--seconds", "0.1", "--json")
+    tiny = ("--fast", "--pairs", "1", "--seconds", "0.5", "--json")
     with benching(folder, *tiny, "--only", "orders", "--only", "steps") as bench:
         out, err = bench.communicate(timeout=ANSWERS_S)
     told = json.loads(out)
