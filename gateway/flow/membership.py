@@ -36,6 +36,8 @@ SILENT_S = 3.0
 # connection, and for an answer, at its last try (`store.postgres_pool`).
 _WRITES_S = 12.0
 _LOOK_AGAIN_S = 0.02
+# A stop is over in time though the journal hangs; without a goodbye its lease has to end.
+_GOODBYE_S = 1.0
 BEAT = "beat"  # what is told to have all nodes give their sign of life now
 
 
@@ -215,6 +217,9 @@ class Membership:
     async def leave(self) -> None:
         """Say goodbye; what is left is anybody's at once."""
         try:
-            await self._store.nodes.leave()
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._store.nodes.leave()
         except JournalUnavailable as error:
             log.warning("node.left_unheard", reason=str(error))
+        except TimeoutError:
+            log.warning("node.left_unheard", reason=f"no answer within {_GOODBYE_S:g} s")

@@ -7,7 +7,9 @@ for another gateway may have written since.
 Only this package imports this module; the SQL of PostgreSQL is in the modules beside it.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -55,7 +57,7 @@ from gateway.store.postgres_outbox import (
     resend_delivery,
     resend_part,
 )
-from gateway.store.postgres_pool import Database, Session
+from gateway.store.postgres_pool import LAST_S, Database, Session
 from gateway.store.postgres_products import ProductTables
 from gateway.store.postgres_resellers import accounts, put_resellers, resellers
 from gateway.store.postgres_saldi import Saldi
@@ -359,6 +361,8 @@ class PostgresStore(
         """Say nothing: who has a command opens the journal himself, and needs no gateway."""
 
     async def close(self) -> None:
-        await self._saldi.finish()
-        await self._nodes.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_S):
+                await self._saldi.finish()
+                await self._nodes.close()
         await self._database.close()

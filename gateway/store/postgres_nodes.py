@@ -20,12 +20,15 @@ from gateway.store.postgres_process import is_dead, own_name
 
 _MS_PER_S: Final = 1000
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-_JOIN: Final = f"INSERT INTO nodes (process, seen_at, clear_at) VALUES ($1, {NOW}, 0) RETURNING id"
+_JOIN: Final = (
+    "INSERT INTO nodes (process, lease_ms, seen_at, clear_at)"
+    f" VALUES ($1, $2, {NOW}, 0) RETURNING id"
+)
 _BEAT: Final = (
     f"UPDATE nodes SET seen_at = {NOW}, beats = beats + 1, clear_at = $2::bigint"
     " WHERE id = $1 AND beats >= 0"
 )
-_NODES: Final = "SELECT id, process, seen_at, beats, clear_at FROM nodes"
+_NODES: Final = "SELECT id, process, lease_ms, seen_at, beats, clear_at FROM nodes"
 # A node that is gone has no beats any more, until nothing is left of it. Not one that has beaten
 # meanwhile.
 _END: Final = (
@@ -123,7 +126,6 @@ class PostgresNodes:
         self.peers = 0
         self._database = database
         self._news = news
-        self._lease_ms = 0
         self._beats = 0
         self._watched: dict[int, tuple[int, int]] = {}  # by node: its beats, and since when so
         self._process = own_name()
@@ -135,10 +137,10 @@ class PostgresNodes:
         return await self._database.repeat(_changes)
 
     async def join(self, lease_s: float) -> None:
-        self._lease_ms = round(lease_s * _MS_PER_S)
+        lease_ms = round(lease_s * _MS_PER_S)
 
         async def work(session: Session) -> int:
-            return int(await session.value(_JOIN, self._process))
+            return int(await session.value(_JOIN, self._process, lease_ms))
 
         while await self._database.changed(_MAKE_NOBODYS_DUE):
             pass
@@ -160,6 +162,7 @@ class PostgresNodes:
 
     async def _look(self, session: Session, *, held: bool) -> Beat:
         rows = [row for row in await session.rows(_NODES) if row["id"] != self.id]
+        self._watched = {row["id"]: self._watch(row) for row in rows}
         gone = [row for row in rows if row["beats"] < 0 or self._is_over(row)]
         taken_over = await _take_over(session, gone) if gone else 0
         peers = (
@@ -171,11 +174,20 @@ class PostgresNodes:
         return Beat(held=held, changes=changes, peers=tuple(peers), taken_over=taken_over)
 
     def _is_over(self, row: Row) -> bool:
-        """Whether a node's lease is over: it was watched for so long, or its process is dead."""
-        now, watched = running_ms(), self._watched.get(row["id"])
-        if watched is None or watched[0] != row["beats"]:
-            watched = self._watched[row["id"]] = (row["beats"], now)
-        return now - watched[1] >= self._lease_ms or is_dead(row["process"], self._process)
+        """Whether a node's lease is over: it was watched for so long, or its process is dead.
+
+        The lease is the one that it joined with: while nodes are restarted with another one, who
+        has the shorter takes nothing from who rightly holds it for longer.
+        """
+        _, since = self._watched[row["id"]]
+        return running_ms() - since >= row["lease_ms"] or is_dead(row["process"], self._process)
+
+    def _watch(self, row: Row) -> tuple[int, int]:
+        """Return how often a node has beaten, and since when it was seen so, in running ms."""
+        watched = self._watched.get(row["id"])
+        if watched is not None and watched[0] == row["beats"]:
+            return watched
+        return row["beats"], running_ms()
 
     async def leave(self) -> None:
         if not self.id:

@@ -37,6 +37,8 @@ STATEMENT_MS: Final = 4_000
 LOCK_MS: Final = 2_000
 IDLE_MS: Final = 10_000  # a gateway that was stopped inside a transaction must not hold others up
 ANSWER_S: Final = 5.0  # and then we do: the network hangs
+# A gateway that stops has 5 s left for all of this (contract §12), also where nothing answers.
+LAST_S: Final = 1.0
 _FIRST_PAUSE_S: Final = 0.01
 _LONGEST_PAUSE_S: Final = 0.25
 
@@ -94,6 +96,13 @@ class Session:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._answer_s: float | None = None  # as the pool has it
+
+    async def may_take(self, seconds: float) -> None:
+        """Let what this transaction writes from now on take longer than anything else may."""
+        sql = "SELECT set_config('statement_timeout', $1, true)"
+        await self.value(sql, str(round(seconds * 1000)))
+        self._answer_s = seconds + ANSWER_S - STATEMENT_MS / 1000
 
     async def rows(self, sql: str, *values: Any) -> list[Row]:
         """Return every row."""
@@ -109,7 +118,8 @@ class Session:
 
     async def count(self, sql: str, *values: Any) -> int:
         """Execute; returns how many rows were written."""
-        done = await self.connection.execute(sql, *map(storable, values))
+        values = tuple(map(storable, values))
+        done = await self.connection.execute(sql, *values, timeout=self._answer_s)
         return int(done.rpartition(" ")[2])
 
 
@@ -205,12 +215,16 @@ class Database:
                 await patience.bear(error)
 
     async def close(self) -> None:
-        """Finish what is under way, and let the connections go."""
+        """Finish what is under way, and let the connections go.
+
+        What the server does not answer within `LAST_S` is cut off: it undoes what was not
+        committed, as when the gateway is killed.
+        """
         self._closed = True
-        while self._under_way:
-            await asyncio.wait(self._under_way)
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=LAST_S)
         try:
-            await asyncio.wait_for(self._pool.close(), CONNECT_S)
+            await asyncio.wait_for(self._pool.close(), LAST_S)
         except TROUBLES:
             self._pool.terminate()
 

@@ -187,6 +187,21 @@ async def test_a_turn_is_one_nodes_until_it_is_over_or_its_node_is_gone(
     assert await others[0].nodes.turn("look", 60)
 
 
+async def test_a_lease_lasts_as_long_as_who_holds_it_was_told(stores: list[Store]) -> None:
+    """Nodes are restarted one by one with another `storage.lease_s`."""
+    short, long, watching = (store.nodes for store in stores)
+    await short.join(0.3)
+    await long.join(60)
+    await watching.join(0.2)
+    peers = []
+    for _ in range(4):
+        await asyncio.sleep(0.2)
+        peers.append(len((await watching.beat(0)).peers))
+    assert (peers[0], peers[-1]) == (2, 1), "the lease of 0.3 s is over, that of 60 s is not"
+    assert not (await short.beat(0)).held
+    assert (await long.beat(0)).held
+
+
 async def test_what_one_node_pauses_and_who_logs_in_there_all_know(stores: list[Store]) -> None:
     one, two, _ = stores
     await one.pause_host(PausedHost(host="p.test:80", since=T0, who="cli"))

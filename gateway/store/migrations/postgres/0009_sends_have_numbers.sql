@@ -12,6 +12,7 @@ CREATE INDEX orders_sending ON orders (node) WHERE sending AND final_at IS NULL;
 CREATE TABLE nodes (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     process  text COLLATE "C" NOT NULL,
+    lease_ms bigint NOT NULL,
     seen_at  bigint NOT NULL,
     beats    bigint NOT NULL DEFAULT 0,
     clear_at bigint NOT NULL
