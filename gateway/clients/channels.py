@@ -10,7 +10,8 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gateway.clients.notices import Answer, NoticeClient, NotPosted
+from gateway.clients.notices import NoticeClient, NotPosted
+from gateway.clients.wire import Answer
 from gateway.protocol.notices import Tell, body_of
 from gateway.protocol.telegram import read_answer, send_message
 from gateway.redaction import MASK, redact

@@ -8,30 +8,24 @@ redirect is followed, little of an answer is read, and a time is kept. An addres
 import errno
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import aiohttp
 from yarl import URL
 
-from gateway.clients.exchange import ConnectionDropped, Exchange, Head, NotHttp, Place
+from gateway.clients.exchange import Exchanges, Place, Times
+from gateway.clients.wire import Answer, ConnectionDropped, NotHttp
 
 MAX_ANSWER_BYTES = 65_536
 """How much of an answer is read. Telegram's repeats the message, six bytes a character; cut, it
 would not be understood, and the message be sent again."""
+
+_KEEPALIVE_S = 30.0
 
 _HEADERS = {
     "User-Agent": "otomax-gateway",
     "Accept-Encoding": "identity",
     "Content-Type": "application/json",
 }
-
-
-class Answer(NamedTuple):
-    """What a channel answered: the HTTP code, and the beginning of its body."""
-
-    status: int
-    body: bytes
-    retry_after: str = ""
 
 
 class NotPosted(Exception):  # noqa: N818  the name says what is known
@@ -46,8 +40,20 @@ class NoticeClient:
     """
 
     def __init__(self, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
-        self._connector = aiohttp.TCPConnector(limit=8, keepalive_timeout=30)
+        self._exchanges = Exchanges(
+            aiohttp.TCPConnector(limit=0),
+            Times(timeout_s, timeout_s),
+            keepalive_s=_KEEPALIVE_S,
+        )
+
+    @property
+    def timeout_s(self) -> float:
+        """Seconds for one call in all."""
+        return self._exchanges.times.total_s
+
+    @timeout_s.setter
+    def timeout_s(self, seconds: float) -> None:
+        self._exchanges.times = Times(seconds, seconds)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Post once.
@@ -64,13 +70,12 @@ class NoticeClient:
             where = URL(url, encoded=True)
             place = Place(where, _HEADERS)
             request = place.ask("POST", where.raw_path_qs or "/", headers, body)
-            async with Exchange(
-                self._connector, place, connect_s=self.timeout_s, total_s=self.timeout_s
-            ) as exchange:
-                head = await exchange.send(request, limit=MAX_ANSWER_BYTES)
-                return await _answer(head)
+            answer = await self._exchanges.carry(place, request, limit=MAX_ANSWER_BYTES)
+            if answer.broke is not None:
+                raise answer.broke  # noqa: TRY301  said below, as any other
         except Exception as error:  # noqa: BLE001  what strange bytes make a parser raise is open
             raise NotPosted(self._why(error)) from None
+        return answer
 
     def _why(self, error: Exception) -> str:
         """Say why no answer came; aiohttp's own text holds the address."""
@@ -90,15 +95,4 @@ class NoticeClient:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._connector.close()
-
-
-async def _answer(head: Head) -> Answer:
-    """Read what is allowed to be read; a connection with more on it is not kept."""
-    body = bytearray()
-    while len(body) < MAX_ANSWER_BYTES:
-        some = await head.body.read(MAX_ANSWER_BYTES - len(body))
-        if not some:
-            break
-        body += some
-    return Answer(head.status, bytes(body), head.headers.get("Retry-After", ""))
+        await self._exchanges.close()

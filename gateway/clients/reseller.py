@@ -21,22 +21,23 @@ from yarl import URL
 
 from gateway.clients.exchange import (
     NO_TARGET,
-    ConnectionDropped,
-    Exchange,
-    Head,
+    Exchanges,
     MayLeave,
-    NotHttp,
     Place,
+    Times,
     TooLate,
     at_any_time,
 )
 from gateway.clients.guard import NameLookup, guarded_connector
+from gateway.clients.wire import ConnectionDropped, NotHttp
 
 MAX_REPLY_BYTES = 4096
 """How much of a reply's body is read (contract, "Deliveries out"); what has more is hung up on."""
 
 MAX_REPLY_SHOWN = 200
 """Characters of the reply that are kept: an error page's title fits, a timeline stays readable."""
+
+_KEEPALIVE_S = 15.0  # shorter than most panels' servers keep theirs
 
 _MAX_HOST_SHOWN = 100  # characters of a host in a reason; DNS allows 253
 
@@ -97,8 +98,10 @@ class ResellerClient:
     ) -> None:
         self._timeout_s = timeout_s
         self._own_lookup = NameLookup() if lookup is None else None
-        self._connector = guarded_connector(
-            allow_private=allow_private, resolver=lookup or self._own_lookup
+        self._exchanges = Exchanges(
+            guarded_connector(allow_private=allow_private, resolver=lookup or self._own_lookup),
+            Times(timeout_s, timeout_s),
+            keepalive_s=_KEEPALIVE_S,
         )
         self._places: dict[str, Place] = {}
 
@@ -129,33 +132,27 @@ class ResellerClient:
             RuntimeError: The client was closed.
             asyncio.CancelledError: The caller was cancelled; the connection is closed.
         """
-        if self._connector.closed:
+        if self._exchanges.is_closed:
             raise RuntimeError("the client of deliveries is closed")
         started = time.monotonic()
         status: int | None = None
-        reply = bytearray()
+        reply = b""
         reason, made = "", True
         try:
             place, target = self._way(url)
             request = place.ask(method, target, headers, body)
-            timeout_s = self._timeout_s
-            async with Exchange(
-                self._connector,
-                place,
-                connect_s=timeout_s,
-                total_s=timeout_s,
-                may_leave=may_leave,
-            ) as exchange:
-                head = await exchange.send(request, limit=MAX_REPLY_BYTES)
-                status = head.status
-                await _read_beginning(head, reply)
+            answer = await self._exchanges.carry(
+                place, request, limit=MAX_REPLY_BYTES, may_leave=may_leave
+            )
         except Exception as error:  # noqa: BLE001 - what hostile bytes make a parser raise is open
             reason = _why(error, self._timeout_s)
             made = not isinstance(error, TooLate)
+        else:
+            status, reply, reason = answer.status, answer.body, _said(answer.status)
         return Attempt(
             status=status,
             accepted=status is not None and _is_success(status),
-            reason=reason if status is None else _said(status),
+            reason=reason,
             reply=_shown(reply, headers.get("x-signature")),
             elapsed_ms=round((time.monotonic() - started) * 1000),
             made=made,
@@ -173,7 +170,7 @@ class ResellerClient:
 
     async def close(self) -> None:
         """Close every connection and let the look-up threads end."""
-        await self._connector.close()
+        await self._exchanges.close()
         if self._own_lookup is not None:
             await self._own_lookup.close()
 
@@ -207,15 +204,6 @@ def _checked(origin: str) -> URL:
     return place
 
 
-async def _read_beginning(head: Head, into: bytearray) -> None:
-    """Read what is allowed to be read; a connection with more on it is not kept."""
-    while len(into) < MAX_REPLY_BYTES:
-        some = await head.body.read(MAX_REPLY_BYTES - len(into))
-        if not some:
-            return
-        into += some
-
-
 def _is_success(status: int) -> bool:
     return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
@@ -226,7 +214,7 @@ def _said(status: int) -> str:
     return f"HTTP {status}"
 
 
-def _shown(reply: bytearray, signature: str | None) -> str:
+def _shown(reply: bytes, signature: str | None) -> str:
     """Make bytes of a stranger safe to store and to look at; a signature is not repeated."""
     text = reply.decode("utf-8", "backslashreplace")
     return _visible(text if signature is None else text.replace(signature, "***"), MAX_REPLY_SHOWN)

@@ -12,17 +12,9 @@ import aiohttp
 from yarl import URL
 
 from gateway import __version__, metrics
-from gateway.clients.exchange import (
-    ConnectionDropped,
-    Exchange,
-    Head,
-    MayLeave,
-    NotHttp,
-    Place,
-    TooLate,
-    at_any_time,
-)
-from gateway.protocol.upstream import MAX_BODY_BYTES, Call, Reply, masked
+from gateway.clients.exchange import Exchanges, MayLeave, Place, Times, TooLate, at_any_time
+from gateway.clients.wire import Answer, ConnectionDropped, NotHttp
+from gateway.protocol.upstream import Call, Reply, masked
 
 # Shorter than any server's own patience (the document's server says `Keep-Alive: timeout=72`), so
 # that we rarely send into a connection that is just being closed and then know nothing.
@@ -89,10 +81,13 @@ class UpstreamClient:
         base = URL(base_url, encoded=True)
         self._prefix = base.raw_path.rstrip("/")
         self._timeout_s = timeout_s
-        self._connect_s = connect_s
         self.heard = Heard()
         self._loop = asyncio.get_running_loop()
-        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
+        self._exchanges = Exchanges(
+            aiohttp.TCPConnector(limit=0),
+            Times(connect_s, timeout_s),
+            keepalive_s=_KEEPALIVE_S,
+        )
         self._place = Place(base, _HEADERS)
 
     async def get(
@@ -152,15 +147,11 @@ class UpstreamClient:
             headers["Content-Type"] = "application/json"
         request = self._place.ask(call.method, self._prefix + call.path, headers, call.body)
         try:
-            async with Exchange(
-                self._connector,
-                self._place,
-                connect_s=self._connect_s,
-                total_s=self._timeout_s,
-                may_leave=may_leave,
-            ) as exchange:
-                head = await exchange.send(request, limit=MAX_BODY_BYTES)
-                return await _read(head, secrets, call.limit_bytes)
+            answer = await self._exchanges.carry(
+                self._place, request, limit=call.limit_bytes, may_leave=may_leave
+            )
+            if answer.broke is not None:
+                raise answer.broke
         except aiohttp.ConnectionTimeoutError:
             raise Unsent("no connection in time") from None
         except TooLate:
@@ -171,32 +162,20 @@ class UpstreamClient:
             raise NoAnswer(f"no answer within {self._timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise NoAnswer(_reason(error)) from None
+        return _reply(answer, secrets)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._connector.close()
+        await self._exchanges.close()
 
 
-async def _read(head: Head, secrets: tuple[str, ...], limit: int) -> Reply:
-    """Read at most `limit` bytes; a longer answer is cut off with its connection."""
-    body = await head.body.readany()
-    if not head.body.at_eof():
-        body = await _whole(head, body, limit)
-    kind = head.headers.get("Content-Type", "")
+def _reply(answer: Answer, secrets: tuple[str, ...]) -> Reply:
     return Reply(
-        status=head.status,
-        content_type=kind.partition(";")[0].strip().lower(),
-        body=masked(body, secrets) if len(body) <= limit else None,
+        status=answer.status,
+        content_type=answer.content_type.partition(";")[0].strip().lower(),
+        body=masked(answer.body, secrets) if answer.is_whole else None,
         secrets=secrets,
     )
-
-
-async def _whole(head: Head, begun: bytes, limit: int) -> bytes:
-    """Return a body of which this is the beginning; more than `limit` bytes where it is longer."""
-    body = bytearray(begun)  # adding bytes to bytes copies all of a long one with each piece
-    while not head.body.at_eof() and len(body) <= limit:
-        body += await head.body.readany()
-    return bytes(body)
 
 
 def _reason(error: Exception) -> str:

@@ -11,11 +11,12 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from gateway.clients.exchange import ConnectionDropped, Exchange, NotHttp, Place, TooLate
+from gateway.clients.exchange import Exchanges, Place, Times, TooLate
+from gateway.clients.wire import ConnectionDropped, NotHttp
 
 Hangup = Literal["close", "reset"]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nOK"
-CAUSE = {"close": aiohttp.ServerDisconnectedError, "reset": aiohttp.ClientOSError}
+CAUSE = {"close": type(None), "reset": ConnectionResetError}
 
 
 class HangsUp:
@@ -58,19 +59,20 @@ async def hangs_up(hangup: Hangup) -> AsyncIterator[HangsUp]:
 
 
 @asynccontextmanager
-async def connections() -> AsyncIterator[aiohttp.TCPConnector]:
-    connector = aiohttp.TCPConnector()
+async def connections() -> AsyncIterator[Exchanges]:
+    exchanges = Exchanges(aiohttp.TCPConnector(), Times(5, 5), keepalive_s=15)
     try:
-        yield connector
+        yield exchanges
     finally:
-        await connector.close()
+        await exchanges.close()
 
 
-async def read(connector: aiohttp.TCPConnector, url: str, method: str = "GET") -> bytes:
+async def read(exchanges: Exchanges, url: str, method: str = "GET") -> bytes:
     place = Place(URL(url), {})
-    async with Exchange(connector, place, connect_s=5, total_s=5) as exchange:
-        head = await exchange.send(place.ask(method, URL(url).raw_path), limit=100)
-        return await head.body.read()
+    request = place.ask(method, URL(url).raw_path)
+    answer = await exchanges.carry(place, request, limit=100)
+    assert answer.is_whole
+    return answer.body
 
 
 @pytest.mark.parametrize("hangup", ["close", "reset"])
@@ -182,9 +184,9 @@ async def test_what_may_not_leave_any_more_when_it_is_written_does_not() -> None
     async with hangs_up("close") as fake, connections() as kept:
         await read(kept, fake.url)
         place = Place(URL(fake.url), {})
-        exchange = Exchange(kept, place, connect_s=5, total_s=5, may_leave=lambda: False)
+        request = place.ask("GET", "/order")
         with pytest.raises(TooLate):
-            async with exchange:
-                await exchange.send(place.ask("GET", "/order"), limit=100)
+            await kept.carry(place, request, limit=100, may_leave=lambda: False)
+        await kept.close()
         await asyncio.gather(*fake.tasks)
         assert (len(fake.requests), fake.connections) == (1, 1)

@@ -560,7 +560,7 @@ async def test_a_name_that_rebinds_between_two_attempts_is_caught(
 
 
 def _forget_names(client: ResellerClient) -> None:
-    connector = client._connector
+    connector = client._exchanges._connector
     assert isinstance(connector, aiohttp.TCPConnector)
     connector.clear_dns_cache()
 

@@ -31,14 +31,14 @@ async def test_a_send_whose_time_is_over_does_not_leave(
 
     monkeypatch.setattr(worker, "passing", passing)
     if point == "connected":  # the last thing that is done before the first byte
-        real = house.gateway._upstream._connector.connect
+        real = house.gateway._upstream._exchanges._connector.connect
 
         async def connect(*asked: object) -> object:
             connection = await real(*asked)  # type: ignore[arg-type]
             passing(point)
             return connection
 
-        monkeypatch.setattr(house.gateway._upstream._connector, "connect", connect)
+        monkeypatch.setattr(house.gateway._upstream._exchanges._connector, "connect", connect)
     line = await house.order("A1")
     assert upstream.orders == []
     assert ", status FAILED. UPSTREAM_UNREACHABLE" in line
