@@ -259,7 +259,7 @@ class Parts:
             *server.address,
             door=Door("public", limits_of(settings), self.gate.is_ours),
             strangers=self.gate.strangers,
-            quick=quick_routes(dialects),
+            quick=quick_routes(dialects, self._callback),
         )
         self.dashboard = Dashboard(
             Tools(

@@ -34,7 +34,13 @@ _HEAD = re.compile(
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n")
 _KEPT = re.compile(rb"\r\nconnection:[ \t]*keep-alive[ \t]*\r\n")
 # Each of these decides how the rest is read.
-_DECIDING = (b"\r\ntransfer-encoding:", b"\r\nupgrade:", b"\r\nconnection:", b"\r\ntrailer:")
+_DECIDING = (
+    b"\r\ntransfer-encoding:",
+    b"\r\nupgrade:",
+    b"\r\nconnection:",
+    b"\r\nproxy-connection:",  # to aiohttp's parser it means the same
+    b"\r\ntrailer:",
+)
 
 
 class ConnectionDropped(aiohttp.ClientError):
@@ -133,7 +139,6 @@ class Wire(asyncio.Protocol):
 
     __slots__ = (
         "_aiohttps",
-        "_body",
         "_connection",
         "_is_late",
         "_is_through",
@@ -156,7 +161,6 @@ class Wire(asyncio.Protocol):
         self._limit = 0
         self._is_through = False  # aiohttp reads what comes
         self._is_late = False
-        self._body: StreamReader | None = None
         self.idle_since = 0.0
         self._transport.set_protocol(self)
 
@@ -188,10 +192,11 @@ class Wire(asyncio.Protocol):
         try:
             message, body = await self._message()
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            if self._is_late:
+                raise TimeoutError from None
             raise ConnectionDropped("connection dropped before an answer") from error
         except HttpProcessingError as error:
             raise NotHttp("the answer is not HTTP") from error
-        self._body = body
         read, broke = bytearray(), None
         try:
             while not body.at_eof() and len(read) <= self._limit:
@@ -221,7 +226,7 @@ class Wire(asyncio.Protocol):
         if self._is_through:
             if self._aiohttps.should_close:
                 return False
-            self._is_through, self._body = False, None
+            self._is_through = False
         return self.is_open
 
     def close(self) -> None:
@@ -229,17 +234,10 @@ class Wire(asyncio.Protocol):
         self._connection.close()
 
     def end(self) -> None:
-        """Cut it, and tell who waits that the time is over.
-
-        aiohttp's `abort` forgets the body: who reads it would never hear of it, or take what there
-        is for the whole.
-        """
-        self._is_late, late = True, TimeoutError()
-        if self._waiter is not None:
-            self._answered(late)
-        elif self._is_through:
-            (self._aiohttps if self._body is None else self._body).set_exception(late)
-        self._transport.abort()
+        """Cut it, and tell who waits that the time is over."""
+        self._is_late = True
+        self._answered(TimeoutError())
+        self._transport.abort()  # aiohttp's parser, where it reads, hears so of the end
 
     def _answered(self, what: Answer | Exception | None) -> None:
         waiter, self._waiter = self._waiter, None

@@ -8,10 +8,11 @@ another) is refused, and ends its connection. Public parts of aiohttp only.
 
 import asyncio
 import math
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
-from aiohttp import EMPTY_PAYLOAD, StreamReader, hdrs, web
+from aiohttp import StreamReader, hdrs, web
 from aiohttp.http import (
     HttpProcessingError,
     HttpRequestParser,
@@ -23,6 +24,8 @@ from aiohttp.http_exceptions import LineTooLong
 
 from gateway.web.door import Door, Guest
 from gateway.web.strangers import Strangers
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SERVER = "otomax-gateway"  # no versions: they only tell which holes to try
 # A callback_url of 2,000 characters, every one percent-encoded as three bytes of UTF-8, and the
@@ -44,6 +47,7 @@ _SAID = {
     500: "kesalahan pada server / server error",
     505: "versi HTTP tidak didukung / HTTP version not supported",
 }
+BROKEN = _SAID[500]
 _REFUSED = "permintaan ditolak / request refused"
 _TOO_MANY = "Too many headers"  # how aiohttp's text of that mistake begins
 
@@ -67,41 +71,33 @@ class Connection(web.RequestHandler):
     """A connection with the limits of its door, whose errors say nothing of what was asked.
 
     Args:
-        door: who may come in, and for how long.
+        door: for how long it may stay.
         server: aiohttp's.
+        guest: who was let in.
         how: what aiohttp's own connection takes.
     """
 
-    __slots__ = ("_door", "_guest", "_head_bytes", "_is_served", "is_plain")
+    __slots__ = ("_door", "_guest", "_head_bytes", "_is_served")
 
-    def __init__(self, door: Door, server: web.Server, **how: Any) -> None:  # noqa: ANN401  aiohttp's own
+    def __init__(self, door: Door, server: web.Server, guest: Guest, **how: Any) -> None:  # noqa: ANN401  aiohttp's own
         super().__init__(server, **how)
         self._door = door
-        self._guest: Guest | None = None
+        self._guest = guest
         self._head_bytes = 0
         self._is_served = False
-        self.is_plain = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Go on only where the door lets it in."""
-        self._guest = self._door.let_in(cast(asyncio.Transport, transport))
-        if self._guest is not None:
-            super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give its place to others."""
-        if self._guest is not None:
-            self._door.see_off(self._guest)
+        self._door.see_off(self._guest)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read on; whoever begins a request has to come to the end of its head."""
         super().data_received(data)
-        guest = self._guest
-        if self._is_served or not data or guest is None:
+        if self._is_served or not data:
             return
         if not self._head_bytes:
-            self._door.heard(guest)
+            self._door.heard(self._guest)
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEAD_BYTES:
             # A head that is whole is taken up before this: aiohttp was woken up before.
@@ -118,17 +114,11 @@ class Connection(web.RequestHandler):
         )
         self.force_close()
 
-    def begin(self, *, is_plain: bool) -> None:
-        """Note that a request is whole, its head at least, and is being answered.
-
-        Args:
-            is_plain: it is of HTTP/1.1, has no body, and asks for no other protocol.
-        """
+    def begin(self) -> None:
+        """Note that a request is whole, its head at least, and is being answered."""
         self._is_served = True
-        self.is_plain = is_plain
         self._head_bytes = 0
-        if self._guest is not None:
-            self._guest.says_by = math.inf
+        self._guest.says_by = math.inf
 
     def end(self) -> None:
         """Note that the answer is there; what comes now is another request."""
@@ -137,14 +127,12 @@ class Connection(web.RequestHandler):
     def pause_writing(self) -> None:
         """The system's buffers are full: who asks has to take his answers."""
         super().pause_writing()
-        if self._guest is not None:
-            self._guest.takes_by = self._door.now() + self._door.limits.unread_s
+        self._door.is_unread(self._guest)
 
     def resume_writing(self) -> None:
         """They are being taken."""
         super().resume_writing()
-        if self._guest is not None:
-            self._guest.takes_by = math.inf
+        self._guest.takes_by = math.inf
 
     def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401  aiohttp's own
         """Log what broke; a malformed request is its sender's mistake, and wakes nobody."""
@@ -167,17 +155,6 @@ class Connection(web.RequestHandler):
         return response
 
 
-def is_plain(request: web.BaseRequest) -> bool:
-    """Whether the answer to a request may be written at once, by who gives it."""
-    return cast(Connection, request.protocol).is_plain
-
-
-def withhold(request: web.BaseRequest) -> None:
-    """Let nobody write the answer to a request at once: it may have to wait."""
-    if request.transport is not None:
-        cast(Connection, request.protocol).is_plain = False
-
-
 def _status_of(error: BaseException | None) -> int | None:
     """Return the status that says more than aiohttp's 400."""
     if isinstance(error, LineTooLong):
@@ -194,16 +171,13 @@ _FIELDS_TOO_LARGE = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 class Reception:
     """Stands between aiohttp's server and its application: looks at each request and answer.
 
-    It is on every order's way, so what most requests are, of HTTP/1.1 without a body, is told by
-    one flag.
-
     Args:
         server: aiohttp's; its two public hooks are taken over.
-        strangers: who keep answers to wrong keys back, where there are keys.
+        strangers: who keep answers to wrong keys back.
     """
 
-    def __init__(self, server: web.Server, strangers: Strangers | None) -> None:
-        self._strangers = strangers or Strangers()
+    def __init__(self, server: web.Server, strangers: Strangers) -> None:
+        self._strangers = strangers
         self._make_request, self._handle = server.request_factory, server.request_handler
         server.request_factory = self.make_request  # type: ignore[assignment]  # all are ours
         server.request_handler = self.answer
@@ -216,11 +190,7 @@ class Reception:
         *rest: Any,  # noqa: ANN401  aiohttp's own
     ) -> web.BaseRequest:
         """Make a request of what was read, and tell its connection that it is being answered."""
-        protocol.begin(
-            is_plain=payload is EMPTY_PAYLOAD
-            and message.version is HttpVersion11
-            and not message.upgrade
-        )
+        protocol.begin()
         return self._make_request(message, payload, protocol, *rest)
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -228,9 +198,7 @@ class Reception:
         connection: Connection = request.protocol  # type: ignore[assignment]  # all are ours
         strangers = self._strangers
         try:
-            response = (
-                await self._handle(request) if connection.is_plain else await self._odd(request)
-            )
+            response = await self._judged(request)
         except web.HTTPException as error:
             if error.status < HTTPStatus.BAD_REQUEST or error.content_type != "text/plain":
                 error.headers[hdrs.SERVER] = SERVER
@@ -247,13 +215,11 @@ class Reception:
         if hdrs.SERVER not in headers:
             headers[hdrs.SERVER] = SERVER
         # What stands behind an upgrade, or a body that nobody reads, is no request.
-        if not connection.is_plain and (
-            hdrs.UPGRADE in request.headers or not request.content.is_eof()
-        ):
+        if hdrs.UPGRADE in request.headers or not request.content.is_eof():
             response.force_close()
         return response
 
-    async def _odd(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _judged(self, request: web.BaseRequest) -> web.StreamResponse:
         status = _refusal(request)
         if status is None:
             return await self._handle(request)

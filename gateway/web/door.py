@@ -38,6 +38,8 @@ class Limits:
         silent_s: a new one has said something by then. A panel opens one to ask at once; a proxy
             that opens some in advance opens them anew.
         head_s: from a request's first byte on, its head is whole by then; it is one packet.
+        idle_s: after an answer, the next request has begun by then. Longer than any proxy in front
+            keeps its own connections (nginx: 60 s), so that it never sends into a closing one.
         unread_s: an answer that does not fit into the system's buffers is being taken by then.
     """
 
@@ -45,6 +47,7 @@ class Limits:
     each: int = 256
     silent_s: float = 15.0
     head_s: float = 10.0
+    idle_s: float = 75.0
     unread_s: float = 20.0
 
 
@@ -53,11 +56,12 @@ class Guest:
 
     Attributes:
         says_by: when it has to have said what it began to say; infinity while it owes nothing.
+        idle_by: when it is closed unless it says something more; infinity while aiohttp tells.
         takes_by: when it has to have taken what it was answered.
         is_new: it never said anything.
     """
 
-    __slots__ = ("home", "is_closing", "is_new", "says_by", "takes_by", "transport")
+    __slots__ = ("home", "idle_by", "is_closing", "is_new", "says_by", "takes_by", "transport")
 
     def __init__(
         self, transport: asyncio.Transport, home: str | None = None, says_by: float = math.inf
@@ -65,6 +69,7 @@ class Guest:
         self.transport = transport
         self.home = home
         self.says_by = says_by
+        self.idle_by = math.inf
         self.takes_by = math.inf
         self.is_new = True
         self.is_closing = False
@@ -138,10 +143,26 @@ class Door:
 
     def heard(self, guest: Guest) -> None:
         """Note that a request has begun: its end has to come in time."""
+        self._know(guest)
+        guest.says_by = self.now() + self.limits.head_s
+
+    def asked(self, guest: Guest) -> None:
+        """Note that a whole request came, and is being answered."""
+        self._know(guest)
+        guest.says_by = guest.idle_by = math.inf
+
+    def answered(self, guest: Guest) -> None:
+        """Note that the answer is there; another request may come."""
+        guest.idle_by = self.now() + self.limits.idle_s
+
+    def is_unread(self, guest: Guest) -> None:
+        """Note that the system takes no more of what was answered: it has to be taken in time."""
+        guest.takes_by = self.now() + self.limits.unread_s
+
+    def _know(self, guest: Guest) -> None:
         if guest.is_new:
             guest.is_new = False
             self._new.pop(guest, None)
-        guest.says_by = self.now() + self.limits.head_s
 
     def see_off(self, guest: Guest) -> None:
         """Note that a connection is closed."""
@@ -167,6 +188,8 @@ class Door:
                 self._cut_off(guest, "unread")
             elif guest.says_by <= now:
                 self._cut_off(guest, "silent" if guest.is_new else "unfinished")
+            elif guest.idle_by <= now:
+                guest.transport.close()
 
     def _look_again(self) -> None:
         self.look()

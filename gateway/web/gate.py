@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from aiohttp import web
-
 from gateway.domain.errors import Code, JournalUnavailable, Refused
 from gateway.domain.reseller import Reseller, in_networks
 from gateway.flow.directory import Directory
 from gateway.protocol.otomax import Credentials, are_genuine
-from gateway.web.connection import withhold
+from gateway.web.ask import Ask
 from gateway.web.strangers import Strangers
 
 Address = IPv4Address | IPv6Address
@@ -40,30 +38,29 @@ class Gate:
         if self.draining:
             raise JournalUnavailable("the gateway is going down")
 
-    def address(self, request: web.BaseRequest) -> Address | None:
+    def address(self, ask: Ask) -> Address | None:
         """Return the address that a request really comes from, or None where there is none."""
-        forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
-        return client_address(request.remote, forwarded, self.trusted_proxies)
+        return client_address(ask.remote, ask.forwarded, self.trusted_proxies)
 
-    def shown_address(self, request: web.BaseRequest) -> str:
+    def shown_address(self, ask: Ask) -> str:
         """Return that address as it is shown."""
         if self.trusted_proxies:
-            return str(self.address(request))
-        return _shown(request.remote or "")
+            return str(self.address(ask))
+        return _shown(ask.remote or "")
 
     def is_ours(self, address: Address) -> bool:
         """Whether connections of this address are not counted: our proxies, and this machine."""
         return address.is_loopback or in_networks(address, self.trusted_proxies)
 
-    def reseller(self, request: web.BaseRequest, apikey: str | None) -> Reseller:
+    def reseller(self, ask: Ask, apikey: str | None) -> Reseller:
         """Return the reseller who may be answered.
 
         Raises:
             Refused: the key is unknown, the address is not allowed, or the reseller is suspended.
         """
-        return self._permitted(request, self._directory.by_key(apikey))
+        return self._permitted(ask, self._directory.by_key(apikey))
 
-    def member(self, request: web.BaseRequest, shown: Credentials) -> Reseller:
+    def member(self, ask: Ask, shown: Credentials) -> Reseller:
         """Return the reseller of OtomaX's own dialect who may be answered.
 
         Raises:
@@ -77,27 +74,26 @@ class Gate:
         # A pin is short and can be guessed, as no key can: who has guessed this member's too often
         # in this minute guesses in vain, also rightly.
         if reseller is not None and self.strangers.guesses(
-            reseller.code, self.address(request), is_right=is_member
+            reseller.code, self.address(ask), is_right=is_member
         ):
             is_member = False
-        return self._permitted(request, reseller if is_member else None)
+        return self._permitted(ask, reseller if is_member else None)
 
-    def _permitted(self, request: web.BaseRequest, reseller: Reseller | None) -> Reseller:
+    def _permitted(self, ask: Ask, reseller: Reseller | None) -> Reseller:
         """Return who proved to be this reseller, where they may be answered."""
         if reseller is None:
-            raise self.stranger(request)
+            raise self.stranger(ask)
         if reseller.allow_ips or reseller.suspended:  # as much work as for who is unknown
-            address = self.address(request)
+            address = self.address(ask)
             if reseller.allow_ips and (address is None or not reseller.allows(address)):
                 raise Refused(Code.IP_NOT_WHITELISTED, not_whitelisted(address))
         if reseller.suspended:
             raise Refused(Code.RESELLER_SUSPENDED)
         return reseller
 
-    def stranger(self, request: web.BaseRequest) -> Refused:
+    def stranger(self, ask: Ask) -> Refused:
         """Take note of who proved nothing; returns what he is to hear, some time later."""
-        self.strangers.take_note(self.address(request), id(request))
-        withhold(request)
+        self.strangers.take_note(self.address(ask), ask.number)
         return Refused(Code.API_KEY_NOT_FOUND)
 
 

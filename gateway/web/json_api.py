@@ -29,6 +29,7 @@ from gateway.store import Store
 from gateway.web.body import read_body
 from gateway.web.gate import Gate
 from gateway.web.json_door import JsonDoor, Said
+from gateway.web.wire import ask_of
 
 _MADE_BYTES = 15  # 120 bits are beyond guessing, and 24 letters and digits
 
@@ -97,7 +98,7 @@ class JsonDialect:
             callback_url=callback_url,
             fault=fault,
             asked=f"POST {request.path} {form.product_code} to {form.dest}"
-            f" from {self._gate.shown_address(request)}",
+            f" from {self._gate.shown_address(ask_of(request))}",
             dialect=Dialect.JSON,
             unnamed=form.trx_id is None,
             max_price=form.max_price,

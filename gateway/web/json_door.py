@@ -19,7 +19,7 @@ from gateway.domain.reseller import Reseller
 from gateway.protocol.json_api import Answer, error_body, refusal
 from gateway.web.body import NoBody
 from gateway.web.gate import Gate
-from gateway.web.wire import log_answered
+from gateway.web.wire import ask_of, log_answered
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Server": "otomax-gateway"}
 _ALLOWED = {
@@ -88,7 +88,7 @@ class JsonDoor:
     def _who(self, request: web.Request) -> Reseller:
         self._gate.refuse_while_draining()
         keys = request.headers.getall("Authorization", [])
-        return self._gate.reseller(request, keys[0] if len(keys) == 1 else None)
+        return self._gate.reseller(ask_of(request), keys[0] if len(keys) == 1 else None)
 
 
 async def wrong_method(request: web.Request) -> web.Response:

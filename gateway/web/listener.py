@@ -1,20 +1,18 @@
 """A listening port: one application behind one door, and how long a connection is kept.
 
 aiohttp's runner keeps idle connections for an hour and unpacks bodies; both are decided here, with
-public parts of aiohttp only. What a connection may do stands in `connection` and `door`.
+public parts of aiohttp only. A connection begins in `lane`, and goes on in `connection` where it
+brings more than plain requests; what it may do stands in `door`.
 """
 
 import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 
 from aiohttp import web
 
-from gateway.protocol.fields import is_identifier
 from gateway.web.connection import (
     MAX_FIELD_BYTES,
     MAX_FIELDS,
@@ -23,41 +21,12 @@ from gateway.web.connection import (
     Reception,
 )
 from gateway.web.door import Door
+from gateway.web.lane import Lanes, Quick
 from gateway.web.strangers import Strangers
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-# Longer than any proxy in front keeps its own (nginx: 60 s), so that it never sends into a closing
-# one.
-_KEEPALIVE_S = 75
 BACKLOG = 1024  # panels that all come back at once after a start of ours
 _LINGER_S = 2.0  # a body that nobody reads is listened to so long, so that its sender hears why
 _LAST_WORDS_S = 1.0  # for requests under way when the listener is closed
-
-
-@dataclass(frozen=True, slots=True)
-class Quick:
-    """What is found without aiohttp's router; whatever is not plain here goes to the router.
-
-    The router takes 7 µs of the 65 of a status answer, and of an order's 260.
-
-    Attributes:
-        paths: who answers a GET of this very path.
-        folders: who answers a GET of whatever identifier follows this path.
-    """
-
-    paths: Mapping[str, Handler] = field(default_factory=dict)
-    folders: Mapping[str, Handler] = field(default_factory=dict)
-
-    def find(self, request: web.Request) -> Handler | None:
-        """Return who answers a request, or None where the router has to tell."""
-        if request.method != "GET" or "Expect" in request.headers:
-            return None
-        path = request.raw_path.partition("?")[0]
-        if path in self.paths:
-            return self.paths[path]
-        folder, slash, name = path.rpartition("/")
-        return self.folders.get(folder + slash) if is_identifier(name) else None
 
 
 class Listener:
@@ -69,7 +38,7 @@ class Listener:
         port: 0 takes a free one.
         door: who may come in, and for how long.
         strangers: who keep answers to wrong keys back, where there are keys.
-        quick: what is answered without asking the application.
+        quick: what is answered on the lane, before the application is asked.
     """
 
     def __init__(  # noqa: PLR0913  a port, and whoever watches over it
@@ -83,11 +52,12 @@ class Listener:
         quick: Quick | None = None,
     ) -> None:
         self.door = door or Door()
-        self._strangers = strangers
+        self._strangers = strangers or Strangers()
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LAST_WORDS_S)
         self._host = host
         self._port = port
-        self._quick = quick
+        self._quick = quick or Quick()
+        self._lanes: Lanes | None = None
         self._server: asyncio.Server | None = None
 
     async def start(self, inherited: socket.socket | None = None) -> None:
@@ -104,32 +74,30 @@ class Listener:
         loop = asyncio.get_running_loop()
         server = self._runner.server
         assert server is not None  # noqa: S101  set up above
-        if self._quick is not None:
-            server.request_handler = _quickly(self._quick, server.request_handler)  # type: ignore[assignment]  # the application's server makes each a web.Request
         Reception(server, self._strangers)
-        connection = partial(
+        odd = partial(
             Connection,
             self.door,
             server,
             loop=loop,
             access_log=None,
             logger=logging.getLogger("aiohttp.server"),
-            keepalive_timeout=_KEEPALIVE_S,
+            keepalive_timeout=self.door.limits.idle_s,
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_FIELD_BYTES,
             max_headers=MAX_FIELDS,
             lingering_time=_LINGER_S,
             auto_decompress=False,
         )
+        self._lanes = Lanes(self.door, self._strangers, self._quick, odd)
+        lane = self._lanes.lane
         try:
             if inherited is None:
                 self._server = await loop.create_server(
-                    connection, self._host, self._port, backlog=BACKLOG, reuse_address=True
+                    lane, self._host, self._port, backlog=BACKLOG, reuse_address=True
                 )
             else:
-                self._server = await loop.create_server(
-                    connection, sock=inherited, backlog=BACKLOG
-                )
+                self._server = await loop.create_server(lane, sock=inherited, backlog=BACKLOG)
         except OSError as error:
             where = f"{self._host}:{self._port}"
             raise OSError(error.errno, f"{where}: {os.strerror(error.errno or 0)}") from None
@@ -150,15 +118,10 @@ class Listener:
     async def close(self) -> None:
         """Wait for requests under way, then close every connection."""
         self.stop_accepting()
+        if self._lanes is not None:
+            await self._lanes.end(_LAST_WORDS_S)
         await self._runner.cleanup()
         self.door.end()
-
-
-def _quickly(quick: Quick, ordinary: Handler) -> Handler:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return await (quick.find(request) or ordinary)(request)
-
-    return handle
 
 
 def url_of(listener: Listener) -> str:

@@ -5,6 +5,8 @@ text order from here on, and the same refID means the same order in every dialec
 """
 
 import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from aiohttp import web
 from msgspec.structs import replace
@@ -28,13 +30,15 @@ from gateway.protocol.otomax import (
     parse_trx_request,
     render_balance,
 )
+from gateway.web.ask import Ask, Said
 from gateway.web.body import NoBody, read_body
 from gateway.web.gate import Gate
-from gateway.web.wire import line, log_answered, raw_query, say
+from gateway.web.wire import ask_of, line, log_answered
 
 _UNAVAILABLE = 503
 _MAX_FORM_BYTES = 8 * 1024  # it is read before anybody is known; a panel sends some 300
 _FORM = "application/x-www-form-urlencoded"
+R = TypeVar("R", TrxRequest, BalanceRequest)
 _NOT_READ = "Isi permintaan tidak dapat dibaca."
 
 
@@ -54,15 +58,21 @@ class OtomaxDialect:
         self._account = account
         self._directory = directory
 
-    async def trx(self, request: web.Request) -> web.Response:
+    async def trx(self, ask: Ask) -> Said:
         """Answer `/trx`: a used refID asks for its order's status, `check=1` does only that."""
+        return await self._trx(ask, parse_trx_request(ask.query))
+
+    async def trx_posted(self, request: web.Request) -> web.Response:
+        """Answer a POST to `/trx`: the same, from its form."""
+        return await _posted(request, parse_trx_request, self._trx)
+
+    async def _trx(self, ask: Ask, form: TrxRequest) -> Said:
         began = time.monotonic()
-        form = await _trx_form(request)
         reseller: Reseller | None = None
         http_status = 200
         try:
-            reseller = self._who(request, form.credentials, form.malformed)
-            told = await self._order(request, form, reseller)
+            reseller = self._who(ask, form.credentials, form.malformed)
+            told = await self._order(ask, form, reseller)
             saldo = self._directory.saldo(reseller.code) if told.saldo is None else told.saldo
             text = order_answer(told.order, saldo)
             outcome = told.order.status.value
@@ -75,22 +85,20 @@ class OtomaxDialect:
             text = error_answer(form, explain(Code.BUSY))
         metrics.request("trx", http_status).inc()
         log_answered("order.answered", reseller, form.trx_id, outcome, began)
-        return _said(request, text, http_status, form.malformed)
+        return Said(text, http_status)
 
-    def _who(
-        self, request: web.Request, credentials: Credentials, malformed: str | None
-    ) -> Reseller:
+    def _who(self, ask: Ask, credentials: Credentials, malformed: str | None) -> Reseller:
         self._gate.refuse_while_draining()
         if malformed is not None:
             raise Refused(Code.INVALID_PARAMETER, malformed)
-        return self._gate.member(request, credentials)
+        return self._gate.member(ask, credentials)
 
-    async def _order(self, request: web.Request, form: TrxRequest, reseller: Reseller) -> Told:
+    async def _order(self, ask: Ask, form: TrxRequest, reseller: Reseller) -> Told:
         if form.trx_id is None:
             raise Refused(Code.INVALID_PARAMETER, "Parameter refID kosong atau tidak sah.")
         if form.is_check:
             return Told(await self._check(form, form.trx_id, reseller))
-        wish = self._wish(request, form, form.trx_id)
+        wish = self._wish(ask, form, form.trx_id)
         return await self._intake.place(reseller, wish, repeat_asks=True)
 
     async def _check(self, form: TrxRequest, trx_id: str, reseller: Reseller) -> Order:
@@ -108,7 +116,7 @@ class OtomaxDialect:
             raise Refused(Code.DUPLICATE_TRX_ID)
         return await self._intake.latest(order, deadline)
 
-    def _wish(self, request: web.Request, form: TrxRequest, trx_id: str) -> Wish:
+    def _wish(self, ask: Ask, form: TrxRequest, trx_id: str) -> Wish:
         return Wish(
             trx_id=trx_id,
             product_code=form.product_code,
@@ -119,18 +127,24 @@ class OtomaxDialect:
             fault=form.fault,
             dialect=Dialect.OTOMAX,
             max_price=form.max_price,
-            asked=f"{request.method} {request.path} {form.product_code} to {form.dest}"
-            f" from {self._gate.shown_address(request)}",
+            asked=f"{ask.method} {ask.path} {form.product_code} to {form.dest}"
+            f" from {self._gate.shown_address(ask)}",
         )
 
-    async def balance(self, request: web.Request) -> web.Response:
+    async def balance(self, ask: Ask) -> Said:
         """Answer `/balance` with the saldo in the upstream's user line."""
+        return await self._balance(ask, parse_balance_request(ask.query))
+
+    async def balance_posted(self, request: web.Request) -> web.Response:
+        """Answer a POST to `/balance`: the same, from its form."""
+        return await _posted(request, parse_balance_request, self._balance)
+
+    async def _balance(self, ask: Ask, form: BalanceRequest) -> Said:
         began = time.monotonic()
-        form = await _balance_form(request)
         reseller: Reseller | None = None
         http_status, outcome = 200, "found"
         try:
-            reseller = self._who(request, form.credentials, form.malformed)
+            reseller = self._who(ask, form.credentials, form.malformed)
             text = render_balance(await self._account.saldo(reseller))
         except Refused as refused:
             text, outcome = error_balance_answer(refused.note), refused.note
@@ -139,41 +153,31 @@ class OtomaxDialect:
             text = error_balance_answer(explain(Code.BUSY))
         metrics.request("balance", http_status).inc()
         log_answered("balance.answered", reseller, None, outcome, began)
-        return _said(request, text, http_status, form.malformed)
+        return Said(text, http_status)
 
 
-def _said(
-    request: web.Request, text: str, http_status: int, malformed: str | None
+async def _posted(
+    request: web.Request,
+    parse: Callable[[str, bytes], R],
+    answers: Callable[[Ask, R], Awaitable[Said]],
 ) -> web.Response:
-    if malformed != _NOT_READ:
-        return say(request, text, http_status)
-    response = line(text, http_status)
-    response.force_close()  # what else is sent on that connection is not waited for
-    return response
-
-
-async def _trx_form(request: web.Request) -> TrxRequest:
+    ask = ask_of(request)
     try:
-        return parse_trx_request(raw_query(request), await _form(request))
+        said = await answers(ask, parse(ask.query, await _form(request)))
     except NoBody:
-        return replace(parse_trx_request(raw_query(request)), malformed=_NOT_READ)
-
-
-async def _balance_form(request: web.Request) -> BalanceRequest:
-    try:
-        return parse_balance_request(raw_query(request), await _form(request))
-    except NoBody:
-        return replace(parse_balance_request(raw_query(request)), malformed=_NOT_READ)
+        said = await answers(ask, replace(parse(ask.query, b""), malformed=_NOT_READ))
+        response = line(said.text, said.status)
+        response.force_close()  # what else is sent on that connection is not waited for
+        return response
+    return line(said.text, said.status)
 
 
 async def _form(request: web.Request) -> bytes:
-    """Return the form of a POST, or nothing; a GET has all in its query.
+    """Return the form of a POST.
 
     Raises:
         NoBody: there is a body that can not be read, or is something else than a form.
     """
-    if request.method != "POST":
-        return b""
     body = await read_body(request, _MAX_FORM_BYTES)
     if body and request.content_type != _FORM:
         raise NoBody(415, "the body is no form")

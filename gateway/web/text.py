@@ -6,7 +6,6 @@
 import time
 from collections.abc import Collection
 
-from aiohttp import web
 from msgspec.structs import replace
 
 from gateway import metrics
@@ -31,8 +30,9 @@ from gateway.protocol.text import (
     status_answer,
 )
 from gateway.store import Store
+from gateway.web.ask import Ask, Said
 from gateway.web.gate import Gate
-from gateway.web.wire import log_answered, raw_query, say
+from gateway.web.wire import log_answered
 
 STATUS = "/v1/otomax/status/"  # an id follows
 _UNAVAILABLE = 503
@@ -67,22 +67,22 @@ class TextDialect:
         self._store = store
         self._own = own
 
-    async def order_v1(self, request: web.Request) -> web.Response:
+    async def order_v1(self, ask: Ask) -> Said:
         """Answer `/v1/otomax/order` and `/v2/otomax/order`: a used trx_id is refused."""
-        return await self._order(request, repeat_asks=False)
+        return await self._order(ask, repeat_asks=False)
 
-    async def order_v3(self, request: web.Request) -> web.Response:
+    async def order_v3(self, ask: Ask) -> Said:
         """Answer `/v3/otomax/order`: a used trx_id asks for its order's status."""
-        return await self._order(request, repeat_asks=True)
+        return await self._order(ask, repeat_asks=True)
 
-    async def _order(self, request: web.Request, *, repeat_asks: bool) -> web.Response:
+    async def _order(self, ask: Ask, *, repeat_asks: bool) -> Said:
         began = time.monotonic()
-        form = parse_order_request(raw_query(request))
+        form = parse_order_request(ask.query)
         reseller: Reseller | None = None
         http_status = 200
         try:
-            reseller = self._who(request, form)
-            text, status = await self._place(request, form, reseller, repeat_asks=repeat_asks)
+            reseller = self._who(ask, form)
+            text, status = await self._place(ask, form, reseller, repeat_asks=repeat_asks)
         except Refused as refused:
             if self._directory.is_key(form.trx_id):
                 form = replace(form, trx_id=None)
@@ -92,13 +92,13 @@ class TextDialect:
             text, status = self._error(form, reseller, explain(Code.BUSY)), str(error)
         metrics.request("order", http_status).inc()
         log_answered("order.answered", reseller, form.trx_id, status, began)
-        return say(request, text, http_status)
+        return Said(text, http_status)
 
-    def _who(self, request: web.Request, form: OrderRequest) -> Reseller:
+    def _who(self, ask: Ask, form: OrderRequest) -> Reseller:
         self._gate.refuse_while_draining()
         if form.malformed is not None:
             raise Refused(Code.INVALID_PARAMETER, form.malformed)
-        return self._gate.reseller(request, form.apikey)
+        return self._gate.reseller(ask, form.apikey)
 
     def _error(self, form: OrderRequest, reseller: Reseller | None, note: str) -> str:
         saldo = None if reseller is None else self._directory.saldo(reseller.code)
@@ -106,7 +106,7 @@ class TextDialect:
 
     async def _place(
         self,
-        request: web.Request,
+        ask: Ask,
         form: OrderRequest,
         reseller: Reseller,
         *,
@@ -114,7 +114,7 @@ class TextDialect:
     ) -> tuple[str, str]:
         if form.trx_id is None:
             raise Refused(Code.INVALID_PARAMETER, "Parameter trx_id kosong atau tidak sah.")
-        wish = self._wish(request, form, form.trx_id, reseller)
+        wish = self._wish(ask, form, form.trx_id, reseller)
         told = await self._intake.place(reseller, wish, repeat_asks=repeat_asks)
         return self._answer(told), told.order.status.value
 
@@ -124,9 +124,7 @@ class TextDialect:
         saldo = self._directory.saldo(told.order.reseller) if told.saldo is None else told.saldo
         return order_answer(told.order, saldo)
 
-    def _wish(
-        self, request: web.Request, form: OrderRequest, trx_id: str, reseller: Reseller
-    ) -> Wish:
+    def _wish(self, ask: Ask, form: OrderRequest, trx_id: str, reseller: Reseller) -> Wish:
         fault, callback_url = form.fault, form.callback_url
         if callback_url is not None and not is_callback_url(
             callback_url, own=self._own, hosts=reseller.callback_hosts
@@ -141,20 +139,20 @@ class TextDialect:
             callback_url=callback_url,
             fault=fault,
             dialect=Dialect.TEXT,
-            asked=f"GET {request.path} {form.product_code} to {form.dest}"
-            f" from {self._gate.shown_address(request)}",
+            asked=f"GET {ask.path} {form.product_code} to {form.dest}"
+            f" from {self._gate.shown_address(ask)}",
             max_price=form.max_price,
         )
 
-    async def status(self, request: web.Request) -> web.Response:
+    async def status(self, ask: Ask) -> Said:
         """Answer `/v1/otomax/status/{id}`: one that is open is looked up first."""
         began = time.monotonic()
-        asked_id = request.path.removeprefix(STATUS)
+        asked_id = ask.path.removeprefix(STATUS)
         reseller: Reseller | None = None
         http_status, note, text = 200, None, ""
         try:
             self._gate.refuse_while_draining()
-            reseller = self._gate.reseller(request, _apikey(request))
+            reseller = self._gate.reseller(ask, _apikey(ask))
             order = await self._find(reseller, asked_id)
             saldo = self._directory.saldo(reseller.code)
             text = status_answer(order, saldo)
@@ -169,7 +167,7 @@ class TextDialect:
             text = error_status_answer(asked_id, note, saldo)
         metrics.request("status", http_status).inc()
         log_answered("status.answered", reseller, asked_id, note or "found", began)
-        return say(request, text, http_status)
+        return Said(text, http_status)
 
     async def _find(self, reseller: Reseller, asked_id: str) -> Order:
         deadline = self._intake.deadline()
@@ -182,14 +180,14 @@ class TextDialect:
             raise Refused(Code.INVOICE_NOT_FOUND)
         return await self._intake.latest(order, deadline)
 
-    async def user(self, request: web.Request) -> web.Response:
+    async def user(self, ask: Ask) -> Said:
         """Answer `/v1/otomax/user` with the upstream's line."""
         began = time.monotonic()
         reseller: Reseller | None = None
         http_status, outcome = 200, "found"
         try:
             self._gate.refuse_while_draining()
-            reseller = self._gate.reseller(request, _apikey(request))
+            reseller = self._gate.reseller(ask, _apikey(ask))
             text = await self._account.line(reseller)
         except Refused as refused:
             text, outcome = error_user_answer(refused.note), refused.note
@@ -198,16 +196,16 @@ class TextDialect:
             text = error_user_answer(explain(Code.BUSY))
         metrics.request("user", http_status).inc()
         log_answered("user.answered", reseller, None, outcome, began)
-        return say(request, text, http_status)
+        return Said(text, http_status)
 
 
-def _apikey(request: web.Request) -> str | None:
+def _apikey(ask: Ask) -> str | None:
     """Return the apikey of a request that has no other parameters.
 
     Raises:
         Refused: it was given twice.
     """
-    query = parse_query(raw_query(request))
+    query = parse_query(ask.query)
     if "apikey" in query.repeated:
         raise Refused(Code.INVALID_PARAMETER, "Parameter apikey tertulis dua kali.")
     return query.get("apikey")

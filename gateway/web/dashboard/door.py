@@ -13,9 +13,9 @@ from gateway import metrics
 from gateway.domain.backoff import MS_PER_S
 from gateway.domain.errors import JournalUnavailable, NotDone
 from gateway.log import get_logger
+from gateway.web.connection import Handler
 from gateway.web.dashboard.shapes import LANGUAGES, ZONES, Shapes
 from gateway.web.dashboard.visit import Route, Tools, Visit
-from gateway.web.listener import Handler
 
 log = get_logger(__name__)
 

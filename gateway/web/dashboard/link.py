@@ -22,6 +22,7 @@ from gateway.flow.directory import Directory
 from gateway.flow.ledger import Ledger
 from gateway.flow.links import PATH, Links
 from gateway.store import LinkRow, OrderSearch, Store
+from gateway.web.connection import Handler
 from gateway.web.dashboard.assets import TYPES, content
 from gateway.web.dashboard.door import HEADERS, NEVER_KEPT
 from gateway.web.dashboard.shapes import LANGUAGES, ZONES, Shapes
@@ -30,7 +31,7 @@ from gateway.web.dashboard.visit import read_number
 from gateway.web.dashboard.words import say
 from gateway.web.gate import Gate
 from gateway.web.households import household
-from gateway.web.listener import Handler
+from gateway.web.wire import ask_of
 
 _ROWS: Final = 30  # of a page: each asks for its deliveries, too
 _FIND_S: Final = 0.05
@@ -107,7 +108,7 @@ class LinkPage:
         Raises:
             HTTPTooManyRequests: this household looks too often.
         """
-        address = self._gate.address(request)
+        address = self._gate.address(ask_of(request))
         if not self.looks.may(household(address) if address is not None else "-"):
             raise web.HTTPTooManyRequests(headers={"Retry-After": "60"})
 

@@ -8,6 +8,7 @@ from gateway.web.dashboard.door import cookie_name
 from gateway.web.dashboard.knocking import Knocking, TooMany
 from gateway.web.dashboard.visit import May, Route, Tools, Visit
 from gateway.web.households import household
+from gateway.web.wire import ask_of
 
 log = get_logger(__name__)
 
@@ -44,7 +45,7 @@ class LogIn:
         """Begin a session."""
         form = await visit.form()
         name, password = form.get("name", "").lower()[:_MAX_NAME], form.get("password", "")
-        address = self._tools.gate.address(visit.request)
+        address = self._tools.gate.address(ask_of(visit.request))
         home = "-" if address is None else household(address)
         try:
             async with self.knocking.kept_back(home, name):
