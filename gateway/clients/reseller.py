@@ -12,21 +12,21 @@ import re
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from gateway.clients.exchange import (
-    NO_TARGET,
     Exchanges,
     MayLeave,
     Place,
     Times,
     TooLate,
     at_any_time,
+    is_target,
 )
 from gateway.clients.guard import NameLookup, guarded_connector
 from gateway.clients.wire import ConnectionDropped, NotHttp
@@ -44,7 +44,7 @@ _MAX_HOST_SHOWN = 100  # characters of a host in a reason; DNS allows 253
 _SEVERAL = "Multiple exceptions: "  # how aiohappyeyeballs begins a joint error
 
 # Scheme and authority, path and query, fragment (RFC 3986, appendix B).
-_PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _MAX_PLACES = 1000  # hosts whose way is remembered, some 2 KiB each; beyond it all are made anew
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -55,8 +55,7 @@ _OWN_HEADERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """What one attempt to tell a reseller came to.
 
     Attributes:
@@ -181,13 +180,13 @@ class _BadUrlError(ValueError):
 
 def _parted(url: str) -> tuple[str, str]:
     """Cut a URL into where it leads and what is asked for there, byte for byte."""
-    if NO_TARGET.search(url):
+    if not is_target(url):
         raise _BadUrlError("the URL holds a space or a control character")
-    parts = _PARTS.fullmatch(url)
-    if parts is None:
+    origin = _ORIGIN.match(url)
+    if origin is None:
         raise _BadUrlError("the URL is not http:// or https:// with a host")
-    origin, target = parts.groups()
-    return origin, target if target.startswith("/") else f"/{target}"
+    target = url[origin.end() :].partition("#")[0]
+    return origin[0], target if target.startswith("/") else f"/{target}"
 
 
 def _checked(origin: str) -> URL:

@@ -65,7 +65,7 @@ ALERT_COLUMNS = (
 
 _STATUSES = {status.value: status for status in Status}
 _DIALECTS = {dialect.value: dialect for dialect in Dialect}
-_MESSAGE = ("status", "method", "url", "host", "body")
+_STATES = {state.value: state for state in DeliveryState}
 
 Row = Sequence[Any]
 
@@ -115,10 +115,20 @@ def _plain(values: list[Any], place: int) -> list[Any]:
 
 def delivery_from(row: Row) -> Delivery:
     """Return the delivery in a row of DELIVERY_COLUMNS."""
-    values = dict(zip(DELIVERY_COLUMNS, row, strict=True))
-    message = Message(**{name: values.pop(name) for name in _MESSAGE})
-    values["state"] = DeliveryState(values["state"])
-    return Delivery(message=message, **values)
+    number, order_id, reseller, status, method, url, host, body, state, *rest = row
+    attempts, next_at, created_at, done_at, last_result = rest
+    return Delivery(
+        id=number,
+        order_id=order_id,
+        reseller=reseller,
+        message=Message(status=status, method=method, url=url, host=host, body=body),
+        state=_STATES[state],
+        attempts=attempts,
+        next_at=next_at,
+        created_at=created_at,
+        done_at=done_at,
+        last_result=last_result,
+    )
 
 
 def alert_from(row: Row) -> Alert:

@@ -21,6 +21,7 @@ from gateway.store.sqlite_write import (
     SELECT_ORDER,
     add_entries,
     is_said,
+    read_deliveries,
     read_delivery,
     supersede,
 )
@@ -110,15 +111,17 @@ class OrderWrites:
         self, connection: sqlite3.Connection, asked: list[DeliveryChange]
     ) -> list[DeliveryRecord]:
         """Write what functions make of deliveries; returns what was written."""
-        page, seen = Page(), set[int]()
+        page = Page()
         written = []
         has_alerts = connection.execute(_OPEN_ALERT).fetchone() is not None
+        deliveries = read_deliveries(connection, [delivery_id for delivery_id, _ in asked])
         for delivery_id, decide in asked:
-            if delivery_id in seen:
+            delivery = deliveries.pop(delivery_id, None)
+            if delivery is None:  # it decides upon what the one before it made of the delivery
                 page.write(connection)
-                page, seen = Page(), set()
-            seen.add(delivery_id)
-            record = decide(read_delivery(connection, delivery_id))
+                page = Page()
+                delivery = read_delivery(connection, delivery_id)
+            record = decide(delivery)
             if record.settles is not None and has_alerts:
                 order_id, at = record.delivery.order_id, record.entry.at
                 settle_alerts(connection, order_id, record.settles, at)

@@ -17,6 +17,7 @@ from gateway.store.rows import (
     KEY_COLUMNS,
     ORDER_COLUMNS,
     RESELLER_COLUMNS,
+    as_list,
     delivery_from,
     reseller_values,
 )
@@ -54,8 +55,13 @@ def supersede(connection: sqlite3.Connection, order_id: int) -> None:
 
 def read_delivery(connection: sqlite3.Connection, delivery_id: int) -> Delivery:
     """Return a delivery as this transaction has it."""
-    sql = f"{SELECT_DELIVERY} WHERE id = ?"
-    return delivery_from(connection.execute(sql, (delivery_id,)).fetchone())
+    return read_deliveries(connection, [delivery_id])[delivery_id]
+
+
+def read_deliveries(connection: sqlite3.Connection, ids: Collection[int]) -> dict[int, Delivery]:
+    """Return deliveries by their numbers, as this transaction has them."""
+    sql = f"{SELECT_DELIVERY} WHERE id IN (SELECT value FROM json_each(?))"
+    return {row[0]: delivery_from(row) for row in connection.execute(sql, (as_list(ids),))}
 
 
 def resend_delivery(
