@@ -6,12 +6,18 @@ import gzip
 import pytest
 
 from gateway.web import body
-from tests.support import House, raw_exchange
+from tests.support import FakeUpstream, House, OpenHouse, raw_exchange
 from tests.web.webhooks import door, send, signature, webhook_body
 
 FORMS = pytest.mark.parametrize("form", ["token", "webhook"])
 BODY = webhook_body("SUCCESS")
 LIMIT = 64 * 1024
+
+
+@pytest.fixture
+async def house(open_house: OpenHouse, upstream: FakeUpstream) -> House:
+    """A gateway whose workers ask only when there is a reason."""
+    return await open_house(upstream.url, recheck={"schedule_s": [3600]})
 
 
 @FORMS

@@ -239,7 +239,9 @@ async def test_an_order_is_spoken_of_under_the_key_that_it_was_bought_with(
 async def test_they_come_from_their_addresses_alone(
     open_house: OpenHouse, upstream: FakeUpstream, form: str
 ) -> None:
-    house = await open_house(upstream.url, upstream={"callback_ips": ["192.0.2.1"]})
+    house = await open_house(
+        upstream.url, upstream={"callback_ips": ["192.0.2.1"]}, recheck={"schedule_s": [3600]}
+    )
     await house.order()
     before = await house.shown()
     assert await send(house, door(house, form), BODY) == 403
