@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from aiohttp import web
@@ -37,6 +38,7 @@ class Answering:
 
 
 async def by_aiohttp(request: web.Request) -> web.Response:
+    await request.read()
     return web.Response(text=f"aiohttp {request.path_qs}")
 
 
@@ -167,7 +169,7 @@ async def test_who_sends_without_end_before_an_answer_fills_his_own_memory(
         answering.may.clear()
         one.send("/order?1")
         await eventually(lambda: answering.asked)
-        one.send(*["/order?more"] * 400_000)
+        one.send(*["/order?more"] * 40_000)
         assert listener._lanes is not None
         (lane,) = listener._lanes.open
         await eventually(lambda: lane._is_full)
@@ -272,3 +274,34 @@ async def test_who_hangs_up_is_not_told_and_nothing_is_left_of_him(answering: An
         answering.may.set()
         assert task is not None
         await task
+
+
+STREAM = (
+    b"GET /order?1 HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n"
+    b"GET /order?2 HTTP/1.1\r\nHost: x\r\n\r\n"
+    b"POST /order?3 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+    b"GET /order?4 HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 4.4.4.4\r\n\r\n"
+)
+
+
+async def test_requests_that_are_cut_anywhere_are_answered_once_each_and_in_order(
+    answering: Answering,
+) -> None:
+    async def cut(listener: Listener, *at: int) -> None:
+        async with panel(listener) as one:
+            for begin, end in pairwise((0, *at, len(STREAM))):
+                one.writer.write(STREAM[begin:end])
+                await asyncio.sleep(0.002)
+            said = [(await one.read())[1] for _ in range(4)]
+        assert [text[-1:] for text in said] == [b"1", b"2", b"3", b"4"]
+        assert said[2] == b"aiohttp /order?3"
+
+    async with listening(answering) as listener:
+        for first in range(0, len(STREAM), 5):
+            answering.asked.clear()
+            await cut(listener, first, (first + len(STREAM)) // 2)
+            numbers = [ask.query for ask in answering.asked]
+            assert numbers in ([], ["1"], ["1", "2"]), "aiohttp has the others"
+            for ask in answering.asked:
+                assert ask.forwarded == {"1": "1.1.1.1", "2": ""}[ask.query]
+        await eventually(lambda: listener.door.open_now == 0)
