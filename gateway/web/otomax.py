@@ -60,14 +60,14 @@ class OtomaxDialect:
 
     async def trx(self, ask: Ask) -> Said:
         """Answer `/trx`: a used refID asks for its order's status, `check=1` does only that."""
-        return await self._trx(ask, parse_trx_request(ask.query))
+        began = time.monotonic()
+        return await self._trx(ask, parse_trx_request(ask.query), began)
 
     async def trx_posted(self, request: web.Request) -> web.Response:
         """Answer a POST to `/trx`: the same, from its form."""
         return await _posted(request, parse_trx_request, self._trx)
 
-    async def _trx(self, ask: Ask, form: TrxRequest) -> Said:
-        began = time.monotonic()
+    async def _trx(self, ask: Ask, form: TrxRequest, began: float) -> Said:
         reseller: Reseller | None = None
         http_status = 200
         try:
@@ -133,14 +133,14 @@ class OtomaxDialect:
 
     async def balance(self, ask: Ask) -> Said:
         """Answer `/balance` with the saldo in the upstream's user line."""
-        return await self._balance(ask, parse_balance_request(ask.query))
+        began = time.monotonic()
+        return await self._balance(ask, parse_balance_request(ask.query), began)
 
     async def balance_posted(self, request: web.Request) -> web.Response:
         """Answer a POST to `/balance`: the same, from its form."""
         return await _posted(request, parse_balance_request, self._balance)
 
-    async def _balance(self, ask: Ask, form: BalanceRequest) -> Said:
-        began = time.monotonic()
+    async def _balance(self, ask: Ask, form: BalanceRequest, began: float) -> Said:
         reseller: Reseller | None = None
         http_status, outcome = 200, "found"
         try:
@@ -159,13 +159,14 @@ class OtomaxDialect:
 async def _posted(
     request: web.Request,
     parse: Callable[[str, bytes], R],
-    answers: Callable[[Ask, R], Awaitable[Said]],
+    answers: Callable[[Ask, R, float], Awaitable[Said]],
 ) -> web.Response:
-    ask = ask_of(request)
+    ask, began = ask_of(request), time.monotonic()
     try:
-        said = await answers(ask, parse(ask.query, await _form(request)))
+        said = await answers(ask, parse(ask.query, await _form(request)), began)
     except NoBody:
-        said = await answers(ask, replace(parse(ask.query, b""), malformed=_NOT_READ))
+        form = replace(parse(ask.query, b""), malformed=_NOT_READ)
+        said = await answers(ask, form, began)
         response = line(said.text, said.status)
         response.force_close()  # what else is sent on that connection is not waited for
         return response
