@@ -347,7 +347,8 @@ class House:
             await self.gateway.stop()
         for secret in self.secrets | tokens:
             assert secret not in self.log.text
-        assert self.errors_expected or self.log.errors() == []
+        errors = [] if self.errors_expected else self.log.errors()
+        assert errors == [], errors
 
 
 class OpenHouse(Protocol):
