@@ -123,7 +123,8 @@ class Exchanges:
     """Carries requests, and keeps the connections. To be made inside a running loop.
 
     Args:
-        connector: makes the connections; closed with this.
+        connector: makes the connections; closed with this. It must have no limit of its own, for a
+            kept connection counts as one in use there.
         times: how long an exchange may take; may be set anew.
         keepalive_s: how long a connection is kept for the next request.
     """
@@ -136,6 +137,7 @@ class Exchanges:
         self._keepalive_s = keepalive_s
         self._loop = asyncio.get_running_loop()
         self._idle: dict[str, list[Wire]] = {}  # by origin; who came back last goes first
+        self._under_way: set[Wire] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
     @property
@@ -162,8 +164,9 @@ class Exchanges:
             aiohttp.ClientConnectorError: no connection; nothing was sent.
             aiohttp.ConnectionTimeoutError: not in time; nothing was sent.
             TooLate: it may not leave any more; nothing was sent.
-            ConnectionDropped: the connection ended before an answer.
-            NotHttp: what came is no answer.
+            ConnectionDropped: the connection ended before an answer, a new one perhaps before the
+                request; or we end ourselves.
+            NotHttp: what came is no answer, or came before the request.
             TimeoutError: no answer in time.
         """
         until = self._loop.time() + self.times.total_s
@@ -173,6 +176,7 @@ class Exchanges:
             raise TooLate
         # A timer of its own: `asyncio.timeout` takes 5.5 µs, 3 % of a delivery.
         timer = self._loop.call_at(until, wire.end)
+        self._under_way.add(wire)
         try:
             answer = await wire.ask(request, limit)
         except BaseException:
@@ -180,6 +184,7 @@ class Exchanges:
             raise
         finally:
             timer.cancel()
+            self._under_way.discard(wire)
         if answer.is_whole and wire.rest():
             self._keep(place.origin, wire)
         else:
@@ -230,7 +235,9 @@ class Exchanges:
             self._sweep = self._loop.call_later(self._keepalive_s, self._close_old)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; what comes on one under way is not the whole."""
+        for wire in self._under_way:
+            wire.give_up()
         if self._sweep is not None:
             self._sweep.cancel()
         await self._connector.close()  # waits until they are closed

@@ -207,7 +207,7 @@ def _first_few(rows: Iterable[_Row]) -> Iterator[_Row]:
 
 
 def guarded_connector(
-    *, allow_private: bool, resolver: AbstractResolver | None = None, limit: int = 0
+    *, allow_private: bool, resolver: AbstractResolver | None = None
 ) -> aiohttp.TCPConnector:
     """Make a connector that connects to no address that `check_address` refuses.
 
@@ -217,16 +217,15 @@ def guarded_connector(
     Args:
         allow_private: True leaves the check out altogether: for tests and the demo.
         resolver: Looks names up; stays the caller's to close. Default: aiohttp's own.
-        limit: Connections in use at a time; 0 is no limit. A caller that has to wait for one
-            waits inside its own time-out, so limits belong before the call.
 
     Returns:
-        The connector, for one `aiohttp.ClientSession`. For what is refused its calls raise
+        The connector, without a limit: who had to wait for a place would wait inside his own
+        time-out. For what is refused its calls raise
         `aiohttp.ClientConnectorError` with a `ForbiddenAddress` as `os_error`; of a name with
         several addresses it may be an OSError that strings the words of their errors together.
     """
     return aiohttp.TCPConnector(
-        limit=limit,
+        limit=0,
         resolver=resolver,
         socket_factory=None if allow_private else guarded_socket,
     )

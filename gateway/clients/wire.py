@@ -145,21 +145,22 @@ def _value(lines: bytes, fields: bytes, name: bytes) -> str:
 class Wire(asyncio.Protocol):
     """One connection. Who has asked on it waits for the answer before anybody asks again.
 
-    Raises:
-        ConnectionDropped: it is none any more.
-        NotHttp: something came already.
-
     Args:
         connection: as aiohttp's connector made it; closed with this.
 
     Attributes:
-        idle_since: when its last answer came, in the loop's seconds.
+        idle_since: when it was last given back, in the loop's seconds.
+
+    Raises:
+        ConnectionDropped: it is none any more.
+        NotHttp: something came already.
     """
 
     __slots__ = (
         "_aiohttps",
+        "_body",
         "_connection",
-        "_is_late",
+        "_cut_for",
         "_is_through",
         "_limit",
         "_transport",
@@ -179,7 +180,8 @@ class Wire(asyncio.Protocol):
         self._waiter: asyncio.Future[Answer | None] | None = None
         self._limit = 0
         self._is_through = False  # aiohttp reads what comes
-        self._is_late = False
+        self._body: StreamReader | None = None  # that aiohttp reads
+        self._cut_for: Exception | None = None  # why we ended it ourselves
         self.idle_since = 0.0
         self._transport.set_protocol(self)
 
@@ -211,19 +213,20 @@ class Wire(asyncio.Protocol):
         try:
             message, body = await self._message()
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            if self._is_late:
-                raise TimeoutError from None
+            if self._cut_for is not None:
+                raise self._cut_for from None
             raise ConnectionDropped("connection dropped before an answer") from error
         except HttpProcessingError as error:
             raise NotHttp("the answer is not HTTP") from error
+        self._body = body
         read, broke = bytearray(), None
         try:
             while not body.at_eof() and len(read) <= self._limit:
                 read += await body.readany()
         except Exception as error:  # noqa: BLE001  what hostile bytes make a parser raise is open
             broke = error
-        if self._is_late:  # a body without a length ends with its connection, also where we cut it
-            broke = TimeoutError()
+        if self._cut_for is not None:  # a body without a length ends with its connection
+            broke = self._cut_for
         return Answer(
             message.code,
             message.headers.get("Content-Type", ""),
@@ -245,7 +248,7 @@ class Wire(asyncio.Protocol):
         if self._is_through:
             if self._aiohttps.should_close:
                 return False
-            self._is_through = False
+            self._is_through, self._body = False, None
         return self.is_open
 
     def close(self) -> None:
@@ -254,9 +257,16 @@ class Wire(asyncio.Protocol):
 
     def end(self) -> None:
         """Cut it, and tell who waits that the time is over."""
-        self._is_late = True
-        self._answered(TimeoutError())
-        self._transport.abort()  # aiohttp's parser, where it reads, hears so of the end
+        self._cut(TimeoutError())
+
+    def give_up(self) -> None:
+        """Cut it, and tell who waits that we end."""
+        self._cut(ConnectionDropped("connection was closed before the answer was whole"))
+
+    def _cut(self, why: Exception) -> None:
+        self._cut_for = why
+        self._answered(why)
+        self._transport.abort()  # who reads through aiohttp hears of it in `connection_lost`
 
     def _answered(self, what: Answer | Exception | None) -> None:
         waiter, self._waiter = self._waiter, None
@@ -291,17 +301,15 @@ class Wire(asyncio.Protocol):
             self._aiohttps.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell aiohttp, and who waits."""
+        """Tell aiohttp, and who waits.
+
+        aiohttp's parser lets go of a body that it can not read further, and so does its `close`:
+        who reads the body would wait for ever.
+        """
         self._aiohttps.connection_lost(exc)
+        if self._body is not None and not self._body.is_eof():
+            self._body.set_exception(aiohttp.ClientPayloadError("the connection ended"))
         if self._waiter is not None:
             dropped = ConnectionDropped("connection dropped before an answer")
             dropped.__cause__ = exc
             self._answered(dropped)
-
-    def pause_writing(self) -> None:
-        """Leave it to aiohttp, which counts."""
-        self._aiohttps.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Leave it to aiohttp."""
-        self._aiohttps.resume_writing()

@@ -127,12 +127,12 @@ class Connection(web.RequestHandler):
     def pause_writing(self) -> None:
         """The system's buffers are full: who asks has to take his answers."""
         super().pause_writing()
-        self._door.is_unread(self._guest)
+        self._door.unread(self._guest)
 
     def resume_writing(self) -> None:
         """They are being taken."""
         super().resume_writing()
-        self._guest.takes_by = math.inf
+        self._door.taken(self._guest)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401  aiohttp's own
         """Log what broke; a malformed request is its sender's mistake, and wakes nobody."""
@@ -214,7 +214,8 @@ class Reception:
         headers = response.headers
         if hdrs.SERVER not in headers:
             headers[hdrs.SERVER] = SERVER
-        # What stands behind an upgrade, or a body that nobody reads, is no request.
+        # What stands behind an upgrade, asked for as it should be or not, or behind a body that
+        # nobody reads, is no request.
         if hdrs.UPGRADE in request.headers or not request.content.is_eof():
             response.force_close()
         return response

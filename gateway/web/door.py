@@ -56,7 +56,8 @@ class Guest:
 
     Attributes:
         says_by: when it has to have said what it began to say; infinity while it owes nothing.
-        idle_by: when it is closed unless it says something more; infinity while aiohttp tells.
+        idle_by: when it is closed unless it says something more; infinity before its
+            first answer, while one is made, and where aiohttp looks at it.
         takes_by: when it has to have taken what it was answered.
         is_new: it never said anything.
     """
@@ -144,7 +145,7 @@ class Door:
     def heard(self, guest: Guest) -> None:
         """Note that a request has begun: its end has to come in time."""
         self._know(guest)
-        guest.says_by = self.now() + self.limits.head_s
+        guest.says_by, guest.idle_by = self.now() + self.limits.head_s, math.inf
 
     def asked(self, guest: Guest) -> None:
         """Note that a whole request came, and is being answered."""
@@ -155,9 +156,13 @@ class Door:
         """Note that the answer is there; another request may come."""
         guest.idle_by = self.now() + self.limits.idle_s
 
-    def is_unread(self, guest: Guest) -> None:
+    def unread(self, guest: Guest) -> None:
         """Note that the system takes no more of what was answered: it has to be taken in time."""
         guest.takes_by = self.now() + self.limits.unread_s
+
+    def taken(self, guest: Guest) -> None:
+        """Note that it is being taken."""
+        guest.takes_by = math.inf
 
     def _know(self, guest: Guest) -> None:
         if guest.is_new:

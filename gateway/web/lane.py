@@ -7,7 +7,7 @@ and an order takes 395 µs of CPU in place of 460.
 """
 
 import asyncio
-import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,7 +17,6 @@ from typing import cast
 from aiohttp.helpers import rfc822_formatted_time
 
 from gateway.log import get_logger
-from gateway.protocol.fields import is_identifier
 from gateway.web.ask import Answers, Ask, Said, plain_request
 from gateway.web.connection import BROKEN, MAX_HEAD_BYTES, SERVER, Connection
 from gateway.web.door import Door, Guest
@@ -25,6 +24,7 @@ from gateway.web.strangers import Strangers
 
 log = get_logger(__name__)
 
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")  # a trx_id, or the token of a callback
 _BROKEN = Said(BROKEN, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
@@ -34,7 +34,7 @@ class Quick:
 
     Attributes:
         paths: who answers a GET of this very path.
-        folders: who answers a GET of whatever identifier follows this path.
+        folders: who answers a GET of whatever plain name follows this path.
     """
 
     paths: Mapping[str, Answers] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Quick:
             return self.paths[path]
         folder, slash, name = path.rpartition("/")
         answers = self.folders.get(folder + slash)
-        return answers if answers is not None and is_identifier(name) else None
+        return answers if answers is not None and _NAME.fullmatch(name) else None
 
 
 class Lanes:
@@ -84,6 +84,8 @@ class Lanes:
             _, late = await asyncio.wait(under_way, timeout=within_s)
             for task in late:
                 task.cancel()
+            if late:
+                await asyncio.wait(late)
         for lane in list(self.open):
             lane.close()
 
@@ -122,6 +124,9 @@ class Lane(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Go on only where the door lets it in."""
         transport = cast(asyncio.Transport, transport)
+        if self._lanes.end_begins:  # it was accepted just before
+            transport.close()
+            return
         self._guest = self._lanes.door.let_in(transport)
         if self._guest is None:
             return
@@ -159,21 +164,24 @@ class Lane(asyncio.Protocol):
         is_last = False
         try:
             said = await answers(ask)
+            body = said.text.encode()
         except Exception:
             strangers.forget(ask.number)
             log.exception("request.failed")
-            said, is_last = _BROKEN, True
+            said, body, is_last = _BROKEN, _BROKEN.text.encode(), True
+        except BaseException:
+            strangers.forget(ask.number)
+            raise
         if strangers.late:
             await strangers.keep_back(ask.number)
         self.task = None
-        self._tell(said, is_last=is_last or self._lanes.end_begins)
+        self._tell(said.status, body, is_last=is_last or self._lanes.end_begins)
 
-    def _tell(self, said: Said, *, is_last: bool) -> None:
+    def _tell(self, status: int, body: bytes, *, is_last: bool) -> None:
         transport, guest = self._transport, self._guest
         if transport is None or guest is None or transport.is_closing():
             return
-        body = said.text.encode()
-        transport.write(_head(said.status, len(body), is_last=is_last) + body)
+        transport.write(_head(status, len(body), is_last=is_last) + body)
         if is_last:
             transport.close()
             return
@@ -205,7 +213,6 @@ class Lane(asyncio.Protocol):
             return
         self._guest = None
         self._leave()
-        guest.idle_by = math.inf
         connection = self._lanes.odd(guest)
         transport.set_protocol(connection)
         connection.connection_made(transport)
@@ -219,13 +226,13 @@ class Lane(asyncio.Protocol):
         """The system's buffers are full: who asks has to take his answers."""
         self._is_unread = True
         if self._guest is not None:
-            self._lanes.door.is_unread(self._guest)
+            self._lanes.door.unread(self._guest)
 
     def resume_writing(self) -> None:
         """They are being taken."""
         self._is_unread = False
         if self._guest is not None:
-            self._guest.takes_by = math.inf
+            self._lanes.door.taken(self._guest)
         if self._behind and self.task is None:
             self._go_on()
 

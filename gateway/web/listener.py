@@ -118,9 +118,8 @@ class Listener:
     async def close(self) -> None:
         """Wait for requests under way, then close every connection."""
         self.stop_accepting()
-        if self._lanes is not None:
-            await self._lanes.end(_LAST_WORDS_S)
-        await self._runner.cleanup()
+        lanes = [] if self._lanes is None else [self._lanes.end(_LAST_WORDS_S)]
+        await asyncio.gather(*lanes, self._runner.cleanup())
         self.door.end()
 
 

@@ -26,12 +26,16 @@ class Answering:
         self.may = asyncio.Event()
         self.may.set()
         self.asked: list[Ask] = []
+        self.ended = 0
 
     async def __call__(self, ask: Ask) -> Said:
         self.asked.append(ask)
         await self.may.wait()
+        self.ended += 1
         if ask.query == "breaks":
             raise RuntimeError("the-secret")
+        if ask.query == "unsayable":
+            return Said("\ud800")
         if ask.query == "large":
             return Said("x" * LARGE)
         return Said(f"{ask.path} {ask.query}", 503 if ask.query == "busy" else 200)
@@ -218,15 +222,18 @@ async def test_who_asks_no_more_is_closed_without_a_word(
     assert log.events("connection.refused") == []
 
 
+@pytest.mark.parametrize(
+    ("query", "error"), [("breaks", "RuntimeError"), ("unsayable", "UnicodeEncodeError")]
+)
 async def test_a_mistake_of_ours_is_told_as_one_and_nothing_of_it(
-    answering: Answering, log: LogLines
+    answering: Answering, log: LogLines, query: str, error: str
 ) -> None:
     async with listening(answering) as listener, panel(listener) as one:
-        one.send("/order?breaks")
+        one.send(f"/order?{query}")
         assert await one.read() == (500, b"kesalahan pada server / server error")
         assert await one.ends()
     (event,) = log.events("request.failed")
-    assert "RuntimeError" in str(event)
+    assert error in str(event)
 
 
 async def test_the_end_waits_for_what_is_under_way_and_takes_nothing_more(
@@ -255,7 +262,7 @@ async def test_the_end_does_not_wait_for_ever(answering: Answering) -> None:
         answering.may.clear()
         one.send("/order?1")
         await eventually(lambda: answering.asked)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(2):
             await listener.close()
         assert await one.ends()
 
@@ -274,6 +281,7 @@ async def test_who_hangs_up_is_not_told_and_nothing_is_left_of_him(answering: An
         answering.may.set()
         assert task is not None
         await task
+        assert answering.ended == 1
 
 
 STREAM = (
