@@ -4,8 +4,9 @@ With `synchronous=FULL` one fsync serves all who wait. A whole batch is one func
 connection's thread, because a task that is cancelled between BEGIN and COMMIT would leave the
 transaction open and every writer locked out. Knows connections and transactions, but no table.
 
-What is asked for the same way is done together (`Many`), by few statements: with each statement
-SQLite gives the interpreter to the event loop, and has to wait to get it back.
+What is asked for the same way is done together (`Many`). Where that needs nothing read, it is
+drafted here, and written by a process of its own (`Scribe`) while there is much to write: whatever
+it does not write, for whichever reason, is done upon the connection in the same turn.
 
 `JournalUnavailable` says that a write is not known to be durable, no more. Where COMMIT itself
 failed, the running gateway sees nothing of it; but a crash right then lets SQLite take up what of
@@ -17,11 +18,12 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import aiosqlite
 
 from gateway.domain.errors import JournalUnavailable
+from gateway.store.draft import Draft, MustRead, Statement
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -83,8 +85,28 @@ class Memory:
     def keep(self) -> None:
         """Take what was staged for true: it is committed."""
 
+    def undo(self) -> None:
+        """Drop what was staged: it was not even begun to be written."""
+
     def forget(self) -> None:
         """Take nothing for true that is not read again."""
+
+
+class Scribe(Protocol):
+    """Writes drafts in a process of its own; `sqlite_scribe.Scribe` is one."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be told what to write."""
+        ...
+
+    def start(self) -> None:
+        """Start it in the background, where it is not there."""
+        ...
+
+    async def write(self, statements: list[Statement]) -> bool:
+        """Have a batch written; True once it is durable, False where nothing of it was written."""
+        ...
 
 
 class Writer:
@@ -96,14 +118,22 @@ class Writer:
 
     Args:
         thread: the writing connection's.
-        memory: told what became of each batch, on that thread.
+        memory: told what became of each batch.
+        scribe: writes for that thread what needs nothing read; None where nobody does.
         patience_s: how long a batch may take until it hangs.
     """
 
     def __init__(
-        self, thread: Thread, memory: Memory | None = None, patience_s: float = PATIENCE_S
+        self,
+        thread: Thread,
+        memory: Memory | None = None,
+        *,
+        scribe: Scribe | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._thread = thread
+        self._scribe = scribe
+        self._turn = asyncio.Lock()  # of the one who writes: the thread, or the scribe
         self._loop = asyncio.get_running_loop()
         self._memory = memory or Memory()
         self.patience_s = patience_s
@@ -158,8 +188,14 @@ class Writer:
             self._draining = self._loop.create_task(self._drain())
         return future
 
+    async def alone(self, work: Work[T]) -> T:
+        """Run a function upon the connection, outside any transaction, between two batches."""
+        async with self._turn:
+            return await self._thread.run(work)
+
     def _each(self, connection: sqlite3.Connection, works: list[Work[Any]]) -> list[Any]:
         """Do one work after the other; whatever they change is read again."""
+        _no_draft(connection)
         try:
             return [work(connection) for work in works]
         finally:
@@ -208,7 +244,8 @@ class Writer:
         """Write a batch; everybody in it hears, whatever happens."""
         patience = self._loop.call_later(self.patience_s, self._refuse_the_rest)
         try:
-            results = await self._thread.run(partial(_commit, batch=batch, memory=self._memory))
+            async with self._turn:
+                results = await self._written(batch)
         except Exception as error:  # noqa: BLE001  every waiter must hear, whatever it was
             results = [_unavailable(error)] * len(batch)
         finally:
@@ -216,6 +253,34 @@ class Writer:
             self._hangs = False
         for item, result in zip(batch, results, strict=True):
             tell(item.future, result)
+
+    async def _written(self, batch: list[Item]) -> list[Any]:
+        """Have a batch written by who can; returns its results, exceptions among them."""
+        results = await self._by_scribe(batch)
+        if results is None:
+            results = await self._thread.run(partial(_commit, batch=batch, memory=self._memory))
+        return results
+
+    async def _by_scribe(self, batch: list[Item]) -> list[Any] | None:
+        """Have a batch written by the scribe; None where nothing of it was."""
+        if self._scribe is None:
+            return None
+        if not self._scribe.is_ready:
+            if len(batch) >= COMPANY:
+                self._scribe.start()
+            return None
+        draft = Draft()
+        try:
+            results = _together(cast("sqlite3.Connection", draft), batch)
+        except Exception:  # noqa: BLE001  who is to hear of it is found out upon the connection
+            self._memory.undo()
+            return None
+        is_written = False
+        try:
+            is_written = await self._scribe.write(draft.statements)
+        finally:
+            (self._memory.keep if is_written else self._memory.forget)()
+        return results if is_written else None
 
     def _refuse_the_rest(self) -> None:
         """Refuse what waits for a batch that hangs: none of it was begun."""
@@ -237,7 +302,14 @@ def _rouse(future: "asyncio.Future[None]") -> None:
 
 
 def _each_aside(connection: sqlite3.Connection, works: list[Work[Any]]) -> list[Any]:
+    _no_draft(connection)
     return [work(connection) for work in works]
+
+
+def _no_draft(connection: sqlite3.Connection) -> None:
+    """Have what may do anything done upon a real connection."""
+    if isinstance(connection, Draft):
+        raise MustRead
 
 
 def tell(future: asyncio.Future[Any], result: object) -> None:
@@ -275,14 +347,29 @@ def _commit(connection: sqlite3.Connection, batch: Sequence[Item], memory: Memor
 
 
 def _all(connection: sqlite3.Connection, batch: Sequence[Item], memory: Memory) -> list[Any]:
-    """Do together what is asked the same way; results stand in the order of the batch."""
+    """Do together what is asked the same way; an item that fails hears so alone."""
+
+    def group(many: Many[Any, Any], asked: list[Any]) -> list[Any]:
+        return _group(connection, many, asked, memory)
+
+    return _by_group(batch, group)
+
+
+def _together(connection: sqlite3.Connection, batch: Sequence[Item]) -> list[Any]:
+    """Do together what is asked the same way; raises where one item fails."""
+    return _by_group(batch, lambda many, asked: many(connection, asked))
+
+
+def _by_group(
+    batch: Sequence[Item], do: Callable[[Many[Any, Any], list[Any]], list[Any]]
+) -> list[Any]:
+    """Do what is asked by groups; results stand in the order of the batch."""
     groups: dict[Many[Any, Any], list[int]] = {}
     for place, item in enumerate(batch):
         groups.setdefault(item.many, []).append(place)
     results: list[Any] = [None] * len(batch)
     for many, places in groups.items():
-        asked = [batch[place].asked for place in places]
-        done = _group(connection, many, asked, memory)
+        done = do(many, [batch[place].asked for place in places])
         for place, result in zip(places, done, strict=True):
             results[place] = result
     return results

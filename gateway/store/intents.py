@@ -166,6 +166,7 @@ class Store(Office, Search, Hosts, Links, Products, Notices, Protocol):
         delivery_id: int,
         decide: Callable[[Delivery], DeliveryRecord],
         *,
+        seen: Delivery | None = None,
         claim: int | None = None,
     ) -> DeliveryRecord:
         """Change a delivery by a function of what it is now; returns what was written.
@@ -173,6 +174,7 @@ class Store(Office, Search, Hosts, Links, Products, Notices, Protocol):
         Args:
             delivery_id: which.
             decide: makes of the delivery what is written.
+            seen: as it was read; where it still stands so it need not be read again.
             claim: the claim under which it was handed out, which ends with this.
 
         Raises:

@@ -213,6 +213,7 @@ class PostgresStore(
         delivery_id: int,
         decide: Callable[[Delivery], DeliveryRecord],
         *,
+        seen: Delivery | None = None,  # noqa: ARG002  it is read and locked in one statement
         claim: int | None = None,
     ) -> DeliveryRecord:
         return await self._deliveries.change(delivery_id, decide, claim)

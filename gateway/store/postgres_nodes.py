@@ -16,7 +16,7 @@ from gateway.store.nodes import Beat, Changes, Claimed, Hear, Peer
 from gateway.store.postgres_fence import RAISED
 from gateway.store.postgres_news import News
 from gateway.store.postgres_pool import Database, Row, Session
-from gateway.store.postgres_process import is_dead, own_name
+from gateway.store.processes import is_dead, own_name
 
 _MS_PER_S: Final = 1000
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"

@@ -1,8 +1,8 @@
 """The journal in one SQLite file: one writer with group commit, one reader, one process.
 
 SQLite 3.7.0 to 3.51.2 can corrupt a WAL when two connections write or checkpoint at the same
-instant, so there is one read-write connection in all (the reader is `query_only`), and a lock
-beside the file keeps every other process out.
+instant, so one does at a time: the writing thread's, or its scribe's, by turns (`group_commit`).
+The reader is `query_only`, and a lock beside the file keeps every other process out.
 
 Only this package imports this module; its SQL is the only SQL of SQLite.
 """
@@ -71,6 +71,7 @@ from gateway.store.sqlite_orders import OrderWrites
 from gateway.store.sqlite_outbox import due_deliveries, resend_part
 from gateway.store.sqlite_page import see_saldo
 from gateway.store.sqlite_products import ProductTables
+from gateway.store.sqlite_scribe import Scribe
 from gateway.store.sqlite_seals import SealsFrom, seal_part
 from gateway.store.sqlite_search import SearchTables
 from gateway.store.sqlite_trouble import not_opened
@@ -84,6 +85,12 @@ from gateway.store.sqlite_write import (
 )
 
 _CACHED_STATEMENTS = 256
+_WRITING = (
+    "synchronous = FULL",  # a commit survives a power cut
+    "foreign_keys = ON",
+    f"journal_size_limit = {LOG_LIMIT}",
+)
+"""How a connection that writes is prepared, whichever process it is in."""
 
 # In the words of the partial indexes, so that SQLite knows that they serve.
 _WAITED_FOR = "(final_at IS NULL OR ask_since IS NOT NULL)"
@@ -115,7 +122,7 @@ async def open_sqlite(path: Path) -> "SqliteStore":
         except (JournalUnusable, sqlite3.Error, OSError) as error:
             raise not_opened(path, error) from None
         undo.pop_all()
-    return SqliteStore(path, lock, writer, reader)
+    return SqliteStore(path, lock, writer, reader, scribe=Scribe(path, lock.descriptor, _WRITING))
 
 
 async def _connect(path: Path, prepare: Work[None]) -> Thread:
@@ -134,9 +141,8 @@ async def _connect(path: Path, prepare: Work[None]) -> Thread:
 def _prepare_writer(connection: sqlite3.Connection) -> None:
     check_sqlite(connection)  # before anything is written, for it may be somebody else's
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # a commit survives a power cut
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT}")
+    for pragma in _WRITING:
+        connection.execute(f"PRAGMA {pragma}")
     migrate_sqlite(connection)
     check_moved(connection)
 
@@ -166,14 +172,23 @@ class SqliteStore(
 ):
     """`gateway.store.Store` on one SQLite file."""
 
-    def __init__(self, path: Path, lock: Lock, writer: Thread, reader: Thread) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lock: Lock,
+        writer: Thread,
+        reader: Thread,
+        *,
+        scribe: Scribe | None = None,
+    ) -> None:
         self.path = path
         self.lock = lock
         self.nodes: Nodes = OneNode()  # the lock sees to that
         self._writing_thread = writer
         self._known = KnownOrders()
         self._orders = OrderWrites(self._known)
-        self._writer = Writer(writer, self._known)
+        self._scribe = scribe
+        self._writer = Writer(writer, self._known, scribe=scribe)
         self._reading_thread = reader
         self._reader = Reader(reader)
 
@@ -298,9 +313,10 @@ class SqliteStore(
         delivery_id: int,
         decide: Callable[[Delivery], DeliveryRecord],
         *,
+        seen: Delivery | None = None,
         claim: int | None = None,  # noqa: ARG002  one process holds them all
     ) -> DeliveryRecord:
-        return await self._writer.add(self._orders.note, (delivery_id, decide))
+        return await self._writer.add(self._orders.note, (delivery_id, decide, seen))
 
     async def resend_delivery(self, delivery_id: int, now: int, entry: Entry) -> Delivery | None:
         return await self._write(
@@ -460,7 +476,7 @@ class SqliteStore(
 
     async def empty_log(self) -> bool:
         try:
-            return await self._writing_thread.run(empty_log)
+            return await self._writer.alone(empty_log)
         except (sqlite3.Error, ValueError) as error:
             raise JournalUnavailable(f"the journal's log can not be emptied: {error}") from error
 
@@ -480,6 +496,8 @@ class SqliteStore(
 
     async def close(self) -> None:
         await self._writer.finish()
+        if self._scribe is not None:
+            await self._scribe.close()
         await self._reading_thread.close()
         await self._writing_thread.close()
         self.lock.close()

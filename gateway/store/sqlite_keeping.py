@@ -8,17 +8,19 @@ import sqlite3
 from functools import partial
 from pathlib import Path
 
-from gateway.store.group_commit import T, Thread, Work
+from gateway.store.group_commit import T, Work, Writer
 from gateway.store.keeping import Kept, Progress, Target
 from gateway.store.sqlite_backup import back_up
 from gateway.store.sqlite_restore import mark_restored
+from gateway.store.sqlite_scribe import Scribe
 
 
 class SqliteKeeping:
     """The part of `SqliteStore` that is a `store.keeping.Keeper`."""
 
     path: Path
-    _writing_thread: Thread
+    _writer: Writer
+    _scribe: Scribe | None
 
     async def _write_aside(self, work: Work[T]) -> T:
         raise NotImplementedError
@@ -48,9 +50,13 @@ class SqliteKeeping:
 
     async def leave_log(self) -> None:
         """Bring nothing of the log into the journal's file by ourselves."""
-        sql = "PRAGMA wal_autocheckpoint = 0"
-        await self._writing_thread.run(lambda connection: connection.execute(sql).fetchall())
+        pragma = "wal_autocheckpoint = 0"
+        await self._writer.alone(
+            lambda connection: connection.execute(f"PRAGMA {pragma}").fetchall()
+        )
+        if self._scribe is not None:
+            self._scribe.add_pragma(pragma)
 
     async def beat(self) -> None:
-        """Return when the writing thread has come to this."""
-        await self._writing_thread.run(lambda _: None)
+        """Return when whoever writes has come to this."""
+        await self._writer.alone(lambda _: None)

@@ -3,6 +3,9 @@
 Each function does this for many at once, inside a transaction that `group_commit` began: it sees
 the journal as it is at that instant, and what it writes becomes durable with everything else of
 its batch. It raises where one of the many can not be written, and is then called for each alone.
+
+Upon a draft they write the same, as long as nothing has to be read; so what is known is asked
+first, everywhere.
 """
 
 import sqlite3
@@ -10,16 +13,17 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from gateway.domain.alert import Alarm
 from gateway.domain.delivery import Delivery, Message
 from gateway.domain.order import Order
 from gateway.store import DeliveryRecord, Entry, Record, as_step
+from gateway.store.draft import Draft, MustRead
 from gateway.store.rows import as_written, changing_values, order_from, order_values
 from gateway.store.sqlite_alerts import raise_alert, settle_alerts
 from gateway.store.sqlite_known import Known, KnownOrders
 from gateway.store.sqlite_page import Page
 from gateway.store.sqlite_write import (
     SELECT_ORDER,
-    add_entries,
     is_said,
     read_deliveries,
     read_delivery,
@@ -27,10 +31,11 @@ from gateway.store.sqlite_write import (
 )
 
 OrderChange = tuple[int, Callable[[Order], Record]]
-DeliveryChange = tuple[int, Callable[[Delivery], DeliveryRecord]]
+DeliveryChange = tuple[int, Callable[[Delivery], DeliveryRecord], Delivery | None]
+"""Its number, what is made of it, and as it was seen, where it was."""
 
 _LAST_STEP = "SELECT coalesce(max(n), 0) FROM timeline WHERE order_id = ?"
-_OPEN_ALERT = "SELECT 1 FROM alerts WHERE acked_at IS NULL LIMIT 1"
+_ALERTED = "SELECT order_id FROM alerts WHERE acked_at IS NULL AND order_id IS NOT NULL"
 
 
 class OrderWrites:
@@ -48,7 +53,11 @@ class OrderWrites:
     ) -> list[tuple[Order, bool]]:
         """Write new orders, or find those that have their (reseller, trx_id); True: it is new."""
         page = Page()
-        last = connection.execute("SELECT max(id) FROM orders").fetchone()[0] or 0
+        facts = self._known.facts()
+        last = facts.last_id
+        if last is None:
+            last = connection.execute("SELECT max(id) FROM orders").fetchone()[0] or 0
+        self._known.stage_facts(facts._replace(last_id=last + len(records)))
         orders = [replace(one.order, id=n) for n, one in enumerate(records, last + 1)]
         page.new_orders += map(order_values, orders)
         all_new = page.write_new_orders(connection) == len(orders)
@@ -84,7 +93,7 @@ class OrderWrites:
         if record.once and is_said(connection, order_id, record.entries):
             record = replace(record, entries=())
         if record.alert is not None:
-            if raise_alert(connection, record.alert, order_id):
+            if self._raise(connection, record.alert, order_id):
                 record = replace(record, entries=(*record.entries, as_step(record.alert)))
             else:
                 record = replace(record, alert=None)
@@ -113,50 +122,74 @@ class OrderWrites:
         """Write what functions make of deliveries; returns what was written."""
         page = Page()
         written = []
-        has_alerts = connection.execute(_OPEN_ALERT).fetchone() is not None
-        deliveries = read_deliveries(connection, [delivery_id for delivery_id, _ in asked])
-        for delivery_id, decide in asked:
+        alerted = self._alerted(connection)
+        deliveries = _as_they_are(connection, asked)
+        for delivery_id, decide, _ in asked:
             delivery = deliveries.pop(delivery_id, None)
             if delivery is None:  # it decides upon what the one before it made of the delivery
                 page.write(connection)
                 page = Page()
                 delivery = read_delivery(connection, delivery_id)
             record = decide(delivery)
-            if record.settles is not None and has_alerts:
-                order_id, at = record.delivery.order_id, record.entry.at
+            order_id, at = record.delivery.order_id, record.entry.at
+            if record.settles is not None and order_id in alerted:
                 settle_alerts(connection, order_id, record.settles, at)
-            written.append(self._write_noted(connection, page, record))
+            written.append(self._write_noted(connection, page, delivery, record))
         page.write(connection)
         return written
 
     def _write_noted(
-        self, connection: sqlite3.Connection, page: Page, record: DeliveryRecord
+        self, connection: sqlite3.Connection, page: Page, before: Delivery, record: DeliveryRecord
     ) -> DeliveryRecord:
         delivery = record.delivery
-        page.deliveries.append(_attempt_row(delivery))
+        page.deliveries.append(_attempt_row(before, delivery))
         entries = [record.entry]
         if record.alert is not None:
-            if raise_alert(connection, record.alert, delivery.order_id):
+            if self._raise(connection, record.alert, delivery.order_id):
                 entries.append(as_step(record.alert))
             else:
                 record = replace(record, alert=None)
-        self._add_steps(connection, page, delivery.order_id, entries)
+        self._add_steps(page, delivery.order_id, entries)
         return record
 
-    def _add_steps(
-        self,
-        connection: sqlite3.Connection,
-        page: Page,
-        order_id: int,
-        entries: list[Entry],
-    ) -> None:
+    def _add_steps(self, page: Page, order_id: int, entries: list[Entry]) -> None:
         known = self._known.latest(order_id)
         if known is None:
-            add_entries(connection, order_id, entries)
+            page.next_steps += [(order_id, one.at, one.kind, one.text) for one in entries]
             return
         for n, entry in enumerate(entries, known.steps + 1):
             page.steps.append((order_id, n, entry.at, entry.kind, entry.text))
         self._known.stage(known._replace(steps=known.steps + len(entries)))
+
+    def _raise(self, connection: sqlite3.Connection, alert: Alarm, order_id: int) -> bool:
+        facts = self._known.facts()
+        if facts.alerted is not None:
+            self._known.stage_facts(facts._replace(alerted=facts.alerted | {order_id}))
+        return raise_alert(connection, alert, order_id)
+
+    def _alerted(self, connection: sqlite3.Connection) -> frozenset[int]:
+        """Return the orders that may have an open alert."""
+        facts = self._known.facts()
+        if facts.alerted is not None:
+            return facts.alerted
+        alerted = frozenset(row[0] for row in connection.execute(_ALERTED))
+        self._known.stage_facts(facts._replace(alerted=alerted))
+        return alerted
+
+
+def _as_they_are(
+    connection: sqlite3.Connection, asked: list[DeliveryChange]
+) -> dict[int, Delivery]:
+    """Return deliveries as this transaction has them; for a draft, as they were seen.
+
+    That it still stands so is found out when it is written, see `sqlite_page`.
+    """
+    if not isinstance(connection, Draft):
+        return read_deliveries(connection, [delivery_id for delivery_id, *_ in asked])
+    seen = {delivery_id: delivery for delivery_id, _, delivery in asked if delivery is not None}
+    if len(seen) < len(asked):
+        raise MustRead
+    return seen
 
 
 def _read(connection: sqlite3.Connection, order_id: int) -> Known:
@@ -176,7 +209,7 @@ def _delivery_row(order: Order, message: Message, tell_at: int) -> tuple[object,
     return (order.id, order.reseller, *told, "due", 0, tell_at, tell_at)
 
 
-def _attempt_row(delivery: Delivery) -> tuple[object, ...]:
+def _attempt_row(before: Delivery, delivery: Delivery) -> tuple[object, ...]:
     return (
         delivery.id,
         delivery.state.value,
@@ -184,4 +217,7 @@ def _attempt_row(delivery: Delivery) -> tuple[object, ...]:
         delivery.next_at,
         delivery.done_at,
         delivery.last_result,
+        before.state.value,
+        before.attempts,
+        before.next_at,
     )

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 from gateway.domain.delivery import Delivery
 from gateway.store import Busy, DeliveryFilter, Entry, Resent
 from gateway.store.rows import DELIVERY_COLUMNS, as_list, delivery_from
-from gateway.store.sqlite_write import ADD_ENTRY
+from gateway.store.sqlite_page import ADD_NEXT_STEP
 
 _COLUMNS = ", ".join(f"d.{name}" for name in DELIVERY_COLUMNS)
 _BUSY_HOST = "(SELECT value FROM json_each(:hosts))"
@@ -105,7 +105,7 @@ def resend_part(
     if entry is not None:
         connection.executemany(_MAKE_DUE, [(now, delivery_id) for delivery_id, _ in newest])
         steps = [(order_id, entry.at, entry.kind, entry.text) for _, order_id in newest]
-        connection.executemany(ADD_ENTRY, steps)
+        connection.executemany(ADD_NEXT_STEP, steps)
     next_id = found[-1][0] + 1 if len(found) == _PART else last_id + 1
     (end,) = connection.execute("SELECT coalesce(max(id), 0) FROM deliveries").fetchone()
     return Resent(

@@ -21,14 +21,11 @@ from gateway.store.rows import (
     delivery_from,
     reseller_values,
 )
+from gateway.store.sqlite_page import ADD_NEXT_STEP
 
 _ORDER = ", ".join(ORDER_COLUMNS)
 SELECT_ORDER = f"SELECT {_ORDER} FROM orders"
 SELECT_DELIVERY = f"SELECT {', '.join(DELIVERY_COLUMNS)} FROM deliveries"
-ADD_ENTRY = (
-    "INSERT INTO timeline (order_id, n, at, kind, text) VALUES (?1,"
-    " (SELECT coalesce(max(n), 0) + 1 FROM timeline WHERE order_id = ?1), ?2, ?3, ?4)"
-)
 
 
 def is_said(connection: sqlite3.Connection, order_id: int, entries: Sequence[Entry]) -> bool:
@@ -41,7 +38,7 @@ def is_said(connection: sqlite3.Connection, order_id: int, entries: Sequence[Ent
 def add_entries(connection: sqlite3.Connection, order_id: int, entries: Sequence[Entry]) -> None:
     """Add steps to an order's timeline."""
     for entry in entries:
-        connection.execute(ADD_ENTRY, (order_id, entry.at, entry.kind, entry.text))
+        connection.execute(ADD_NEXT_STEP, (order_id, entry.at, entry.kind, entry.text))
 
 
 def supersede(connection: sqlite3.Connection, order_id: int) -> None:

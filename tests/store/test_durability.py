@@ -121,7 +121,8 @@ def test_a_second_process_is_refused_until_the_first_is_gone(journal: Path) -> N
         await store.close()
 
     with running(HOLDER, journal) as process:
-        assert running_gateway(journal) == {"pid": str(process.pid), "control": "here"}
+        said = running_gateway(journal)
+        assert (said["pid"], said["control"]) == (str(process.pid), "here")
         with pytest.raises(JournalInUse, match=f"in use by process {process.pid}"):
             asyncio.run(try_to_open())
         process.kill()

@@ -17,6 +17,7 @@ from gateway.store import Entry, JournalInUse, JournalUnusable, Record, migrate
 from gateway.store.group_commit import MAX_BATCH, Writer
 from gateway.store.migrate import APPLICATION_ID, migrations
 from gateway.store.open import open_store, peek_meta, running_gateway
+from gateway.store.processes import own_name
 from gateway.store.sqlite import SqliteStore, open_sqlite
 from tests.store.journals import (
     ACCOUNTS,
@@ -80,7 +81,6 @@ async def test_what_waits_is_committed_together(store: SqliteStore) -> None:
     assert said.count("BEGIN IMMEDIATE") == commits
     assert 500 / MAX_BATCH <= commits <= 4
     assert said.count("SAVEPOINT item") == said.count("RELEASE item") == commits
-    assert sum(line.startswith("INSERT INTO orders") for line in said) <= 7 * commits
 
 
 async def test_a_waiter_hears_only_after_the_commit(store: SqliteStore, path: Path) -> None:
@@ -360,7 +360,8 @@ async def test_one_file_has_one_lock_through_whatever_name(
     for name in (link, folder / "linked" / "link.db", folder / ".." / path.name):
         with pytest.raises(JournalInUse, match=str(os.getpid())):
             await (await open_store(name)).close()
-        assert running_gateway(name) == {"pid": str(os.getpid()), "control": "sock"}
+        said = running_gateway(name)
+        assert (said["pid"], said["control"]) == (str(os.getpid()), "sock")
     assert not link.with_name("link.db.lock").exists()
 
 
@@ -380,11 +381,12 @@ async def test_a_lock_file_that_was_left_behind_holds_nobody_up(path: Path, left
     lock = path.with_name("gateway.db.lock")
     lock.write_text(left)
     store = await open_journal(path)
-    assert running_gateway(path) == {"pid": str(os.getpid())}
+    own = {"pid": str(os.getpid()), "process": own_name()}
+    assert running_gateway(path) == own
     store.announce({"control": "sock"})
-    assert running_gateway(path) == {"pid": str(os.getpid()), "control": "sock"}
+    assert running_gateway(path) == {**own, "control": "sock"}
     store.announce({})
-    assert running_gateway(path) == {"pid": str(os.getpid())}
+    assert running_gateway(path) == own
     await store.close()
     assert running_gateway(path) == {}
 

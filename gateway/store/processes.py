@@ -1,9 +1,9 @@
-"""Whether the process of another node is surely dead: seen on the same machine, never guessed.
+"""Whether another process is surely dead: seen on the same machine, never guessed.
 
-A node that was killed leaves its lease behind. Where it ran beside another, or is started again by
-its service manager, nobody has to wait for the end of that: a process is named so that its name is
-never another's, and the kernel says whether it is there. On another machine, or in another
-container, nothing can be seen, so nothing is said.
+A node that was killed leaves its lease behind, and a gateway that was killed the lock of its
+journal, for as long as its scribe is at work. A process is named so that its name is never
+another's, and the kernel says whether it is there. On another machine, or in another container,
+nothing can be seen, so nothing is said.
 """
 
 import os

@@ -1,0 +1,177 @@
+"""Has a process of its own write the journal while there is much to write.
+
+A thread that writes shares the interpreter with the event loop, and each of SQLite's statements
+hands it over twice: under full load the loop was measured to wait for it a third of the time. A
+process shares nothing. It is started by the first large batch, takes 12 MiB, and stays.
+
+It is one writer all the same: `group_commit` has one batch written at a time, by the process or by
+the thread, and never by both. Whatever becomes of the process, what became of a batch is known:
+with it is written its number, and whoever finds the process dead finds that number, or not.
+"""
+
+import asyncio
+import contextlib
+import marshal
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from gateway.domain.errors import JournalUnavailable
+from gateway.log import get_logger
+from gateway.store import sqlite_scribe_process as process
+from gateway.store.draft import Statement
+
+log = get_logger(__name__)
+
+_PROGRAM = Path(process.__file__)
+
+_START_WITHIN_S = 10.0
+# A process that can not be started, or dies, is not started again and again.
+_NOT_AGAIN_WITHIN_S = 60.0
+_END_WITHIN_S = 5.0
+
+
+class Scribe:
+    """The writing process, from its start to its end.
+
+    Args:
+        path: the journal.
+        lock: the descriptor of its lock, which the process holds, too.
+        pragmas: what its connection is prepared with.
+    """
+
+    def __init__(self, path: Path, lock: int, pragmas: Sequence[str]) -> None:
+        self._path = path
+        self._lock = lock
+        self._pragmas = list(pragmas)
+        self._loop = asyncio.get_running_loop()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._not_before = 0.0  # in the loop's time
+        self._run = os.urandom(8).hex()  # no other gateway's batches have these numbers
+        self._batches = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be told what to write."""
+        return self._socket is not None and self._starting is None
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process, where there is one."""
+        return None if self._process is None else self._process.pid
+
+    def add_pragma(self, pragma: str) -> None:
+        """Have its connection prepared with this, too; before it is started."""
+        self._pragmas.append(pragma)
+
+    def start(self) -> None:
+        """Start it in the background, unless it is there, or died a moment ago."""
+        if self._socket is None and self._loop.time() >= self._not_before:
+            self._not_before = self._loop.time() + _NOT_AGAIN_WITHIN_S
+            self._spawn()
+
+    def _spawn(self) -> None:
+        ours, its = socket.socketpair()
+        program = [sys.executable, "-I", "-S", str(_PROGRAM)]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  ourselves
+                [*program, str(self._path), str(its.fileno())],
+                pass_fds=(its.fileno(), self._lock),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            ours.close()
+            log.warning("journal.no_scribe", reason=str(error))
+            return
+        finally:
+            its.close()
+        ours.setblocking(False)
+        self._socket = ours
+        self._starting = self._loop.create_task(self._prepare())
+
+    async def _prepare(self) -> None:
+        try:
+            async with asyncio.timeout(_START_WITHIN_S):
+                is_open = await self._ask(marshal.dumps(self._pragmas)) == process.READY
+        except TimeoutError:
+            is_open = False
+        if is_open:
+            log.info("journal.scribe_began", pid=self.pid)
+        else:
+            await self._end("it did not open the journal")
+        self._starting = None
+
+    async def write(self, statements: list[Statement]) -> bool:
+        """Have a batch written; True once it is durable, False where nothing of it was written.
+
+        Raises:
+            JournalUnavailable: the process died, and the journal can not be read.
+        """
+        self._batches += 1
+        number = f"{self._run}-{self._batches}"
+        said = await self._ask(marshal.dumps((number, statements)))
+        if said:
+            return said == process.WRITTEN
+        await self._end("it died")
+        return await asyncio.to_thread(_last_batch, self._path) == number.encode()
+
+    async def _ask(self, frame: bytes) -> bytes:
+        """Tell it something; returns what it says, nothing where it is dead."""
+        assert self._socket is not None  # noqa: S101  it is ready
+        length = len(frame).to_bytes(process.LENGTH_BYTES)
+        try:
+            await self._loop.sock_sendall(self._socket, length + frame)
+            return await self._loop.sock_recv(self._socket, 1)
+        except OSError:
+            return b""
+
+    async def _end(self, why: str) -> None:
+        log.warning("journal.no_scribe", reason=why)
+        if self._process is not None:
+            self._process.kill()
+        await self.close()
+
+    async def close(self) -> None:
+        """Let it end, and wait until it has: then it holds the journal no more."""
+        if self._starting is not None and self._starting is not asyncio.current_task():
+            self._starting.cancel()
+            await asyncio.wait({self._starting})
+            self._starting = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._process is not None:
+            await asyncio.to_thread(_wait, self._process)
+            self._process = None
+
+
+def _last_batch(path: Path) -> bytes | None:
+    """Return the number of the batch that was written last.
+
+    Raises:
+        JournalUnavailable: the journal can not be read.
+    """
+    sql = "SELECT value FROM meta WHERE key = ?"
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            row = connection.execute(sql, (process.LAST_BATCH,)).fetchone()
+    except sqlite3.Error as error:
+        raise JournalUnavailable(f"the journal can not be read: {error}") from error
+    return None if row is None else bytes(row[0])
+
+
+def _wait(ending: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        ending.wait(_END_WITHIN_S)
+        return
+    ending.kill()
+    ending.wait()
