@@ -19,7 +19,7 @@ def main() -> None:
     spec = importlib.util.spec_from_file_location("scribe", os.environ["MUTE_SCRIBE"])
     assert spec is not None
     assert spec.loader is not None
-    scribe = importlib.util.module_from_spec(spec)
+    scribe: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(scribe)
     write, point = scribe.write, os.environ["MUTE_AT"]
 

@@ -20,9 +20,10 @@ from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Order
 from gateway.store import DeliveryRecord, Entry, JournalInUse, Record, lock, sqlite_scribe
+from gateway.store import sqlite_scribe_process as process
 from gateway.store.group_commit import COMPANY, Thread, Work
 from gateway.store.sqlite import SqliteStore, open_sqlite
-from gateway.store.sqlite_scribe import Scribe, process
+from gateway.store.sqlite_scribe import Scribe
 from tests.store.journals import ACCOUNTS, CODES, T0, account, message, order, record, reseller
 from tests.store.journals import sold as as_sold
 from tests.support import LogLines, captured_log, eventually
