@@ -245,9 +245,7 @@ def _heard(order: Order, evidence: Evidence, now: int, *, only_send: bool) -> Ch
     said = f"{evidence.source} said {evidence.verdict}"
     how = f" with another SN: {evidence.note}" if evidence.verdict is order.status else ""
     alert = f"{said} while the order is {order.status}{how}" if Act.ALERT in act else None
-    if evidence.source is not Source.REPLY or evidence.verdict is not Status.FAILED:
-        order = replace(order, named=True)  # a refusal names no invoice, everything else does
-    order = _with_invoice(_enrich(replace(order, misses=0), evidence), evidence, act)
+    order = _with_invoice(_enrich(order, evidence), evidence, act)
     if not order.is_open and evidence.verdict in OPEN_STATUSES:
         order = replace(order, lookups=0)  # the day of a failed order begins anew
     if Act.APPLY in act:
@@ -279,8 +277,12 @@ def _other_sn(order: Order, evidence: Evidence) -> bool:
 
 def _enrich(order: Order, evidence: Evidence) -> Order:
     """Take over what was not known yet, and the destination as it was last written."""
+    # A refusal names no invoice, everything else does.
+    names = evidence.source is not Source.REPLY or evidence.verdict is not Status.FAILED
     return replace(
         order,
+        misses=0,
+        named=order.named or names,
         invoice_number=order.invoice_number or evidence.invoice_number,
         product_price=(
             order.product_price if order.product_price is not None else evidence.product_price

@@ -37,6 +37,7 @@ _BROKEN = frozenset({sqlite3.OperationalError, sqlite3.DatabaseError, sqlite3.In
 # order (measured at 64 orders at a time). The first
 # batch never waits, so a single order does not.
 COMPANY = 24  # items that need not wait
+MANY = 24  # items that waited together: there is much to write, and so the scribe begins
 COMPANY_S = 0.001
 # What nobody waits for (a reply that was told before it is written) leaves the way to others:
 # under load it is written when so much of it has come together, or after so long. Measured by
@@ -266,7 +267,7 @@ class Writer:
         if self._scribe is None:
             return None
         if not self._scribe.is_ready:
-            if len(batch) >= COMPANY:
+            if len(batch) >= MANY:
                 self._scribe.start()
             return None
         draft = Draft()

@@ -14,7 +14,8 @@ WORDS. `kill` has a fork write the name of every point of an order's way that it
 without a buffer, and send itself a signal (9: SIGKILL) the N-th time that it passes that one;
 N = 0 only writes down. Where a file is named at the end, only who makes that file does so, which
 one process can. A fork whose environment has `JOURNEY_CLOCK` reads the system's clock with
-as many seconds added as that file says, a float of eight bytes, at every moment.
+as many seconds added as that file says, a float of eight bytes, at every moment. Every other
+fork has its SQLite journal written by a scribe from its first write on, not only under load.
 
 Here is no thread and no loop, for neither survives a fork. Nothing outlives the tests: when stdin
 ends, every child is killed, and a child whose parent dies is killed by the kernel.
@@ -39,6 +40,7 @@ from typing import Any, NoReturn
 import gateway
 from gateway.cli.main import main
 from gateway.flow import worker
+from gateway.store import group_commit
 
 _PR_SET_PDEATHSIG = 1
 _CLOCK = "JOURNEY_CLOCK"
@@ -212,5 +214,7 @@ if __name__ == "__main__":
         worker.passing = _watch(*command["kill"])
     if _CLOCK in os.environ:
         _turn_clock(os.environ.pop(_CLOCK))
+    if command["id"] % 2:
+        group_commit.MANY = 1
     sys.argv = ["otomax-gateway", *command["words"]]
     main()

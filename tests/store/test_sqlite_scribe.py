@@ -21,14 +21,14 @@ from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Order
 from gateway.store import DeliveryRecord, Entry, JournalInUse, Record, lock, sqlite_scribe
 from gateway.store import sqlite_scribe_process as process
-from gateway.store.group_commit import COMPANY, Thread, Work
+from gateway.store.group_commit import MANY, Thread, Work
 from gateway.store.sqlite import SqliteStore, open_sqlite
 from gateway.store.sqlite_scribe import Scribe
 from tests.store.journals import ACCOUNTS, CODES, T0, account, message, order, record, reseller
 from tests.store.journals import sold as as_sold
 from tests.support import LogLines, captured_log, eventually
 
-MANY = 2 * COMPANY
+LOT = 2 * MANY
 MUTE = Path(__file__).with_name("run_mute_scribe.py")
 ROOT = Path(__file__).parents[2]
 _DUMPED = ("orders", "timeline", "deliveries", "alerts", "notices", "accounts")
@@ -76,7 +76,7 @@ async def with_scribe(store: SqliteStore) -> Scribe:
 
 
 async def place_many(
-    store: SqliteStore, name: str, many: int = MANY, **changes: Any
+    store: SqliteStore, name: str, many: int = LOT, **changes: Any
 ) -> list[Order]:
     placed = await asyncio.gather(
         *(store.place(record(order(f"{name}-{n}", **changes), saldo=n)) for n in range(many))
@@ -173,7 +173,7 @@ async def test_what_it_writes_is_what_the_thread_writes(tmp_path: Path) -> None:
 
 async def test_a_few_orders_need_no_process(store: SqliteStore) -> None:
     for n in range(3):
-        await place_many(store, f"few{n}", COMPANY - 1)
+        await place_many(store, f"few{n}", MANY - 1)
     assert store._scribe is not None
     assert store._scribe.pid is None
     assert not store._scribe.is_ready
@@ -182,11 +182,11 @@ async def test_a_few_orders_need_no_process(store: SqliteStore) -> None:
 async def test_what_it_can_not_do_is_done_all_the_same(store: SqliteStore) -> None:
     await with_scribe(store)
     again = await asyncio.gather(
-        *(store.place(record(order(f"second-{n}"))) for n in range(MANY)),
-        *(store.place(record(order(f"new-{n}"))) for n in range(MANY)),
+        *(store.place(record(order(f"second-{n}"))) for n in range(LOT)),
+        *(store.place(record(order(f"new-{n}"))) for n in range(LOT)),
     )
-    assert [is_new for _, is_new in again] == [False] * MANY + [True] * MANY
-    assert len({one.id for one, _ in again}) == 2 * MANY
+    assert [is_new for _, is_new in again] == [False] * LOT + [True] * LOT
+    assert len({one.id for one, _ in again}) == 2 * LOT
     placed = [one for one, _ in again]
     store._known.forget()
     changed = await asyncio.gather(*(store.change_order(o.id, sold) for o in placed))
@@ -195,7 +195,7 @@ async def test_what_it_can_not_do_is_done_all_the_same(store: SqliteStore) -> No
         await asyncio.gather(*(store.change_order(o.id, _breaks) for o in placed))
     alerted = await asyncio.gather(*(store.change_order(o.id, _alarms) for o in placed))
     assert all(one.alert is not None for one in alerted)
-    assert len(dump(store.path)["alerts"]) == 2 * MANY
+    assert len(dump(store.path)["alerts"]) == 2 * LOT
     await place_many(store, "after")
     await place_many(store, "after that")
     assert written_by(store) == "scribe", "it goes on where it can"
@@ -276,8 +276,8 @@ async def test_a_batch_of_one_that_dies_is_written_once(
         assert scribe.pid is None
         assert "it died" in said.events("journal.no_scribe")[0]["reason"]
     rows = dump(path)["orders"]
-    assert len(rows) == 4 * MANY
-    assert len({row[2] for row in rows}) == 4 * MANY
+    assert len(rows) == 4 * LOT
+    assert len({row[2] for row in rows}) == 4 * LOT
 
 
 async def test_one_that_dies_while_it_has_nothing_to_do_is_no_loss(
@@ -287,8 +287,8 @@ async def test_one_that_dies_while_it_has_nothing_to_do_is_no_loss(
     assert scribe.pid is not None
     os.kill(scribe.pid, signal.SIGKILL)
     await asyncio.sleep(0.05)
-    assert len(await place_many(store, "third")) == MANY
-    assert len(await place_many(store, "fourth")) == MANY
+    assert len(await place_many(store, "third")) == LOT
+    assert len(await place_many(store, "fourth")) == LOT
     assert scribe.pid is None, "not again at once"
     assert len(said.events("journal.no_scribe")) == 1
     monkeypatch.setattr(sqlite_scribe, "_NOT_AGAIN_WITHIN_S", 0.0)
@@ -297,7 +297,7 @@ async def test_one_that_dies_while_it_has_nothing_to_do_is_no_loss(
     await eventually(lambda: scribe.is_ready)
     await place_many(store, "sixth")
     assert written_by(store) == "scribe"
-    assert len(dump(store.path)["orders"]) == 6 * MANY
+    assert len(dump(store.path)["orders"]) == 6 * LOT
 
 
 async def test_where_no_process_can_be_started_the_thread_writes(
@@ -306,7 +306,7 @@ async def test_where_no_process_can_be_started_the_thread_writes(
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     for n in range(3):
         await place_many(store, f"x{n}")
-    assert len(dump(store.path)["orders"]) == 3 * MANY
+    assert len(dump(store.path)["orders"]) == 3 * LOT
     assert len(said.events("journal.no_scribe")) == 1
 
 
@@ -321,7 +321,7 @@ async def test_where_it_does_not_open_the_journal_the_thread_writes(
         await eventually(lambda: said.events("journal.no_scribe"))
         await eventually(lambda: scribe.pid is None)
         await place_many(store, "y")
-    assert len(dump(path)["orders"]) == 2 * MANY
+    assert len(dump(path)["orders"]) == 2 * LOT
 
 
 async def test_while_it_hangs_what_waits_is_refused(store: SqliteStore) -> None:
@@ -337,10 +337,10 @@ async def test_while_it_hangs_what_waits_is_refused(store: SqliteStore) -> None:
         assert not under_way.done()
     finally:
         os.kill(scribe.pid, signal.SIGCONT)
-    assert len(await under_way) == MANY
+    assert len(await under_way) == LOT
     trx_ids = {row[2] for row in dump(store.path)["orders"]}
     assert "late" not in trx_ids
-    assert len(trx_ids) == 3 * MANY
+    assert len(trx_ids) == 3 * LOT
 
 
 async def test_the_thread_waits_for_its_turn(store: SqliteStore) -> None:
