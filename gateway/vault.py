@@ -13,7 +13,6 @@ Nothing here knows HTTP or the journal, and no secret is ever part of a repr or 
 import base64
 import binascii
 import errno
-import hashlib
 import hmac
 import os
 import re
@@ -34,8 +33,6 @@ HINT_CHARS: Final = 4  # 24 of the 256 bits: 232 stay secret
 FOREIGN_HINT_CHARS: Final = 3
 FOREIGN_HINT_MIN_LENGTH: Final = 16  # a shorter key would lose too much with three characters
 OTHERS: Final = 0o077  # any right of the group or of others
-
-_BLOCK_BYTES: Final = 64  # of SHA-256, to which HMAC brings its key (RFC 2104)
 
 _CODE = re.compile(r"[a-z0-9]{1,12}")
 _OUR_KEY = re.compile(r"(otg_[a-z0-9]{1,12}_)[A-Za-z0-9_-]{43}")
@@ -66,8 +63,8 @@ class Vault:
         self._keys = keys
         self._fernet = MultiFernet(keys)
         self._path = path
-        self._key_mac: _Mac | None = None
-        self._token_mac: _Mac | None = None
+        self._key_mac: hmac.HMAC | None = None
+        self._token_mac: hmac.HMAC | None = None
 
     def __repr__(self) -> str:
         return f"<Vault {self._path}>"
@@ -187,8 +184,8 @@ class Vault:
         root = self._open_seal(sealed)
         if len(root) != ROOT_BYTES:
             raise VaultError("the journal's sealed root is not a root")
-        self._key_mac = _Mac(root, b"otomax-gateway/reseller-key/1")
-        self._token_mac = _Mac(root, b"otomax-gateway/callback-token/1")
+        self._key_mac = _mac_under(root, b"otomax-gateway/reseller-key/1")
+        self._token_mac = _mac_under(root, b"otomax-gateway/callback-token/1")
 
     def hash_key(self, key: str) -> bytes:
         """Hash a reseller's key for looking it up.
@@ -284,28 +281,17 @@ def key_hint(key: str) -> str:
     return f"{shown[:FOREIGN_HINT_CHARS]}…"
 
 
-class _Mac:
-    """HMAC-SHA256 under the key of one purpose, both its hashes begun (RFC 2104, section 4).
-
-    An order asks for two, at 1.3 µs each where a copied `hmac.HMAC` takes 2.5.
-    """
-
-    def __init__(self, root: bytes, purpose: bytes) -> None:
-        key = hmac.digest(root, purpose, "sha256").ljust(_BLOCK_BYTES, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
-
-    def digest(self, text: bytes) -> bytes:
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(text)
-        outer.update(inner.digest())
-        return outer.digest()
+def _mac_under(root: bytes, purpose: bytes) -> hmac.HMAC:
+    """Make the beginning of every HMAC-SHA256 of one purpose; it is copied for each."""
+    return hmac.new(hmac.digest(root, purpose, "sha256"), digestmod="sha256")
 
 
-def _digest(mac: _Mac | None, text: bytes) -> bytes:
-    if mac is None:
+def _digest(begun: hmac.HMAC | None, text: bytes) -> bytes:
+    if begun is None:
         raise RuntimeError("Vault.use_root must come first")
-    return mac.digest(text)
+    mac = begun.copy()
+    mac.update(text)
+    return mac.digest()
 
 
 def _read(path: Path) -> str:

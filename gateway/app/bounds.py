@@ -18,7 +18,7 @@ from gateway.web.listener import BACKLOG
 _WEEK_S = 7 * 86_400  # so late nobody misses a date that a wrong clock has set
 ADMIN_CONNECTIONS = 256  # some browsers, and what looks after us
 # Files that are open beside the panels' connections, at most: the operator's, those that the loop
-# accepts before it looks (the backlog), the journal with its threads, the log.
+# accepts before it looks (the backlog), the journal with its threads and its scribe, the log.
 _OTHER_FILES = ADMIN_CONNECTIONS + BACKLOG + 128
 _LEASE_MARGIN_S = 30.0  # a send is not taken for dead while its own process may still journal it
 _CLAIM_MARGIN_S = 5.0  # for the journal, before an attempt and after it

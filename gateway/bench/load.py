@@ -67,7 +67,7 @@ class Outcome(msgspec.Struct, kw_only=True):
         answered: right answers within what was counted.
         seconds: how long that was.
         asked: requests until then, with those that were not counted.
-        cpu_s: of the process that was asked, while it was counted.
+        cpu_s: of the process that was asked, with its children, while it was counted.
         own_cpu_s: of the counterparty itself, meanwhile.
         took_ms: of each answer that was counted, from when it was due; where it was asked for.
         faults: answers that were wrong, and connections that were lost, at any time.

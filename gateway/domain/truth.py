@@ -276,7 +276,10 @@ def _other_sn(order: Order, evidence: Evidence) -> bool:
 
 
 def _enrich(order: Order, evidence: Evidence) -> Order:
-    """Take over what was not known yet, and the destination as it was last written."""
+    """Take over what is said beside the word: that it was found, and what was not known yet.
+
+    The destination is taken over as it was last written.
+    """
     # A refusal names no invoice, everything else does.
     names = evidence.source is not Source.REPLY or evidence.verdict is not Status.FAILED
     return replace(

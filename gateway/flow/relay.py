@@ -333,8 +333,7 @@ class Relay:
             settles = begin if attempt.accepted else None
             return DeliveryRecord(delivery=after, entry=entry, alert=alert, settles=settles)
 
-        change = self._store.change_delivery
-        return await change(delivery.id, decide, seen=delivery, claim=fence)
+        return await self._store.change_delivery(delivery.id, decide, seen=delivery, claim=fence)
 
     def _log(self, written: DeliveryRecord, attempt: Attempt) -> None:
         self.changed()

@@ -1,12 +1,13 @@
 """One writer for all: what waits is written in one transaction, and each waiter hears after.
 
 With `synchronous=FULL` one fsync serves all who wait. A whole batch is one function on the
-connection's thread, because a task that is cancelled between BEGIN and COMMIT would leave the
-transaction open and every writer locked out. Knows connections and transactions, but no table.
+connection's thread, or one message to its scribe, because a task that is cancelled between BEGIN
+and COMMIT would leave the transaction open and every writer locked out. Knows connections and
+transactions, but no table.
 
 What is asked for the same way is done together (`Many`). Where that needs nothing read, it is
-drafted here, and written by a process of its own (`Scribe`) while there is much to write: whatever
-it does not write, for whichever reason, is done upon the connection in the same turn.
+drafted on the event loop. Once a batch was large, a process of its own (`Scribe`) writes the
+drafts from then on; whatever it does not write is done upon the connection in the same turn.
 
 `JournalUnavailable` says that a write is not known to be durable, no more. Where COMMIT itself
 failed, the running gateway sees nothing of it; but a crash right then lets SQLite take up what of
@@ -18,12 +19,13 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import aiosqlite
 
 from gateway.domain.errors import JournalUnavailable
-from gateway.store.draft import Draft, MustRead, Statement
+from gateway.store.draft import Draft, MustRead
+from gateway.store.sqlite_scribe import Scribe
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -34,11 +36,12 @@ Many = Callable[[sqlite3.Connection, list[A]], list[T]]
 # By exact type: a broken rule or a value of a wrong type is one item's own fault.
 _BROKEN = frozenset({sqlite3.OperationalError, sqlite3.DatabaseError, sqlite3.InternalError})
 # Under load a batch that follows another waits a moment for more to come: a tenth less CPU an
-# order (measured at 64 orders at a time). The first
-# batch never waits, so a single order does not.
+# order (measured at 64 orders at a time). The first batch never waits, so a single order does not.
 COMPANY = 24  # items that need not wait
-MANY = 24  # items that waited together: there is much to write, and so the scribe begins
 COMPANY_S = 0.001
+# Items of one batch from which on there is much to write, and the scribe begins. Fewer are written
+# as fast by the thread, for the loop has time to wait for it.
+MANY = 24
 # What nobody waits for (a reply that was told before it is written) leaves the way to others:
 # under load it is written when so much of it has come together, or after so long. Measured by
 # turns: 0.57 of a bare proxy in place of 0.44, and 326 µs of CPU an order in place of 402.
@@ -86,28 +89,11 @@ class Memory:
     def keep(self) -> None:
         """Take what was staged for true: it is committed."""
 
-    def undo(self) -> None:
+    def unstage(self) -> None:
         """Drop what was staged: it was not even begun to be written."""
 
     def forget(self) -> None:
         """Take nothing for true that is not read again."""
-
-
-class Scribe(Protocol):
-    """Writes drafts in a process of its own; `sqlite_scribe.Scribe` is one."""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it can be told what to write."""
-        ...
-
-    def start(self) -> None:
-        """Start it in the background, where it is not there."""
-        ...
-
-    async def write(self, statements: list[Statement]) -> bool:
-        """Have a batch written; True once it is durable, False where nothing of it was written."""
-        ...
 
 
 class Writer:
@@ -158,7 +144,7 @@ class Writer:
         return result
 
     async def write_aside(self, work: Work[T]) -> T:
-        """Do the same for what changes nothing that is remembered."""
+        """Do the same for what changes nothing that is remembered of the journal."""
         result: T = await self.add(_each_aside, work)
         return result
 
@@ -274,7 +260,7 @@ class Writer:
         try:
             results = _together(cast("sqlite3.Connection", draft), batch)
         except Exception:  # noqa: BLE001  who is to hear of it is found out upon the connection
-            self._memory.undo()
+            self._memory.unstage()
             return None
         is_written = False
         try:

@@ -127,5 +127,5 @@ class Keeper(Protocol):
         ...
 
     async def beat(self) -> None:
-        """Return when the thread that writes has nothing before it that does not end."""
+        """Return when whoever writes has nothing before it that does not end."""
         ...

@@ -6,8 +6,9 @@ import os
 import time
 from pathlib import Path
 
+from gateway.domain.errors import JournalUnavailable
 from gateway.store import JournalInUse
-from gateway.store.processes import is_dead, own_name
+from gateway.store.liveness import is_dead, own_name
 
 # The scribe of a gateway that was killed ends with the batch that it is writing; a disk that takes
 # longer hangs (`group_commit`).
@@ -19,10 +20,16 @@ class Lock:
     """Keeps a second process away from a journal: an flock on `<file>.lock`, held until closed.
 
     The file names who holds it, so that a command can find the running gateway. Who writes for
-    that one holds the lock with it, and may do so for a moment longer: that is waited for.
+    that one holds the lock with it, and may do so for a moment longer: that is waited for, up to
+    ten seconds, and the caller with it.
 
     Attributes:
         descriptor: what a process that writes for this one inherits.
+
+    Raises:
+        JournalInUse: another process holds it.
+        JournalUnavailable: who held it was killed, and what it began to write does not end.
+        OSError: the lock's file can not be made.
     """
 
     def __init__(self, journal: Path) -> None:
@@ -42,11 +49,17 @@ class Lock:
                 return fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = read_lock(journal)
-                if not _has_died(holder) or time.monotonic() > give_up_at:
-                    raise JournalInUse(
-                        f"{journal} is in use by process {holder.get('pid', '?')}: stop that one, "
-                        "or give this one its own storage.url"
-                    ) from None
+            pid = holder.get("pid", "?")
+            if not _has_died(holder):
+                raise JournalInUse(
+                    f"{journal} is in use by process {pid}: stop that one, or give this one its "
+                    "own storage.url"
+                )
+            if time.monotonic() > give_up_at:
+                raise JournalUnavailable(
+                    f"{journal} is still being written for process {pid}, which was killed: its "
+                    "disk does not answer"
+                )
             time.sleep(_LOOK_AGAIN_S)
 
     def say(self, about: dict[str, str]) -> None:

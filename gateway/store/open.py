@@ -14,8 +14,9 @@ from gateway.store.keeping import (
     Wanted,
 )
 from gateway.store.lock import read_lock
-from gateway.store.sqlite import SqliteStore, open_sqlite, peek
+from gateway.store.sqlite import SqliteStore, open_sqlite
 from gateway.store.sqlite_backup import back_up
+from gateway.store.sqlite_peek import peek
 from gateway.store.sqlite_restore import restore
 
 CONNECTIONS = 16  # as `storage.pool` has it by default, which says why

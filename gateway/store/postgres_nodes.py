@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 
 from gateway.clock import running_ms
 from gateway.domain.errors import JournalUnavailable
+from gateway.store.liveness import is_dead, own_name
 from gateway.store.nodes import Beat, Changes, Claimed, Hear, Peer
 from gateway.store.postgres_fence import RAISED
 from gateway.store.postgres_news import News
 from gateway.store.postgres_pool import Database, Row, Session
-from gateway.store.processes import is_dead, own_name
 
 _MS_PER_S: Final = 1000
 NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"

@@ -1,4 +1,4 @@
-"""The journal in one SQLite file: one writer with group commit, one reader, one process.
+"""The journal in one SQLite file: one writer with group commit, one reader, one gateway.
 
 SQLite 3.7.0 to 3.51.2 can corrupt a WAL when two connections write or checkpoint at the same
 instant, so one does at a time: the writing thread's, or its scribe's, by turns (`group_commit`).
@@ -10,11 +10,10 @@ Only this package imports this module; its SQL is the only SQL of SQLite.
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import aiosqlite
 
@@ -151,16 +150,6 @@ def _prepare_reader(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA query_only = ON")
 
 
-def peek(path: Path, key: str) -> bytes | None:
-    """Return what a journal keeps under a name, reading alone; None where it is not known."""
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    except sqlite3.Error:
-        return None
-    return None if row is None else bytes(row[0])
-
-
 class SqliteStore(
     OfficeTables,
     SearchTables,
@@ -196,7 +185,7 @@ class SqliteStore(
         return await self._writer.write(work)
 
     async def _write_aside(self, work: Work[T]) -> T:
-        """Write what touches neither orders nor their timelines."""
+        """Write what touches neither orders nor their timelines, and raises no alert of one."""
         return await self._writer.write_aside(work)
 
     async def _read(self, work: Work[T]) -> T:

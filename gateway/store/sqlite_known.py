@@ -1,9 +1,10 @@
-"""The orders that were written last, as the journal holds them: what need not be read again.
+"""The orders that were written last, as the journal holds them, and a little of all together.
 
 An order is written and asked for several times within seconds: placed, settled, called back,
-delivered, asked for by its panel. There is one writer in one process, so what it wrote last is
-what stands in the journal; whoever changes orders in another way than through it makes all be
-forgotten. Measured: a status answer costs 60 µs of CPU, and 110 where the order has to be read.
+delivered, asked for by its panel. There is one writer, whichever of its connections it uses, so
+what it wrote last is what stands in the journal, and need not be read again; whoever changes
+orders in another way than through it makes all be forgotten. Measured: a status answer costs
+60 µs of CPU, and 110 where the order has to be read.
 
 Filled by whoever writes, one at a time, and only with what is committed; read on any thread.
 """
@@ -17,7 +18,7 @@ from gateway.store.group_commit import Memory
 MAX_KNOWN = 8192  # orders, some 1.2 KiB each; beyond it those that were written longest ago go
 
 
-class Facts(NamedTuple):
+class Overview(NamedTuple):
     """What is known of all orders together.
 
     Attributes:
@@ -29,7 +30,7 @@ class Facts(NamedTuple):
     alerted: frozenset[int] | None = None
 
 
-_NOTHING = Facts()
+_NOTHING = Overview()
 
 
 class Known(NamedTuple):
@@ -48,8 +49,8 @@ class KnownOrders(Memory):
         self._by_id: dict[int, Known] = {}  # written longest ago first
         self._ids: dict[tuple[str, str], int] = {}
         self._staged: dict[int, Known] = {}
-        self._facts = _NOTHING
-        self._staged_facts: Facts | None = None
+        self._overview = _NOTHING
+        self._staged_overview: Overview | None = None
 
     def order(self, order_id: int) -> Order | None:
         """Return an order as it is committed, or None where that has to be read."""
@@ -65,13 +66,13 @@ class KnownOrders(Memory):
         """Return an order as this transaction has it; for the writer."""
         return self._staged.get(order_id) or self._by_id.get(order_id)
 
-    def facts(self) -> Facts:
+    def overview(self) -> Overview:
         """Return what this transaction knows of all orders; for the writer."""
-        return self._facts if self._staged_facts is None else self._staged_facts
+        return self._overview if self._staged_overview is None else self._staged_overview
 
-    def stage_facts(self, facts: Facts) -> None:
+    def stage_overview(self, overview: Overview) -> None:
         """Take this for known once the transaction is committed."""
-        self._staged_facts = facts
+        self._staged_overview = overview
 
     def stage(self, known: Known) -> None:
         """Take an order for known once the transaction is committed."""
@@ -80,7 +81,7 @@ class KnownOrders(Memory):
     def keep(self) -> None:
         """Know what was committed."""
         staged, self._staged = self._staged, {}
-        self._facts, self._staged_facts = self.facts(), None
+        self._overview, self._staged_overview = self.overview(), None
         for order_id, known in staged.items():
             if self._by_id.pop(order_id, None) is None:
                 self._ids[known.order.reseller, known.order.trx_id] = order_id
@@ -92,14 +93,14 @@ class KnownOrders(Memory):
             gone = self._by_id.pop(order_id).order
             del self._ids[gone.reseller, gone.trx_id]
 
-    def undo(self) -> None:
-        """Know what was known before this transaction."""
+    def unstage(self) -> None:
+        """Know what was known before this transaction, which did not begin."""
         self._staged.clear()
-        self._staged_facts = None
+        self._staged_overview = None
 
     def forget(self) -> None:
         """Know nothing."""
-        self.undo()
-        self._facts = _NOTHING
+        self.unstage()
+        self._overview = _NOTHING
         self._by_id.clear()
         self._ids.clear()

@@ -53,11 +53,11 @@ class OrderWrites:
     ) -> list[tuple[Order, bool]]:
         """Write new orders, or find those that have their (reseller, trx_id); True: it is new."""
         page = Page()
-        facts = self._known.facts()
-        last = facts.last_id
+        overview = self._known.overview()
+        last = overview.last_id
         if last is None:
             last = connection.execute("SELECT max(id) FROM orders").fetchone()[0] or 0
-        self._known.stage_facts(facts._replace(last_id=last + len(records)))
+        self._known.stage_overview(overview._replace(last_id=last + len(records)))
         orders = [replace(one.order, id=n) for n, one in enumerate(records, last + 1)]
         page.new_orders += map(order_values, orders)
         all_new = page.write_new_orders(connection) == len(orders)
@@ -162,18 +162,16 @@ class OrderWrites:
         self._known.stage(known._replace(steps=known.steps + len(entries)))
 
     def _raise(self, connection: sqlite3.Connection, alert: Alarm, order_id: int) -> bool:
-        facts = self._known.facts()
-        if facts.alerted is not None:
-            self._known.stage_facts(facts._replace(alerted=facts.alerted | {order_id}))
+        self._known.stage_overview(self._known.overview()._replace(alerted=None))
         return raise_alert(connection, alert, order_id)
 
     def _alerted(self, connection: sqlite3.Connection) -> frozenset[int]:
         """Return the orders that may have an open alert."""
-        facts = self._known.facts()
-        if facts.alerted is not None:
-            return facts.alerted
+        overview = self._known.overview()
+        if overview.alerted is not None:
+            return overview.alerted
         alerted = frozenset(row[0] for row in connection.execute(_ALERTED))
-        self._known.stage_facts(facts._replace(alerted=alerted))
+        self._known.stage_overview(overview._replace(alerted=alerted))
         return alerted
 
 

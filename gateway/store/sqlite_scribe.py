@@ -1,12 +1,15 @@
-"""Has a process of its own write the journal while there is much to write.
+"""Has a process of its own write the journal, from the first large batch to the gateway's end.
 
 A thread that writes shares the interpreter with the event loop, and each of SQLite's statements
-hands it over twice: under full load the loop was measured to wait for it a third of the time. A
-process shares nothing. It is started by the first large batch, takes 12 MiB, and stays.
+hands it over twice: at full load the loop was measured to wait for it a third of the time. A
+process shares nothing: measured by turns 1.19 times the orders, and 1.2 of a bare client's
+deliveries in place of 0.8. It takes 12 MiB.
 
 It is one writer all the same: `group_commit` has one batch written at a time, by the process or by
 the thread, and never by both. Whatever becomes of the process, what became of a batch is known:
-with it is written its number, and whoever finds the process dead finds that number, or not.
+with it is written its number, and whoever finds the process dead finds that number, or not. It is
+found only where it is durable: SQLite shows others a commit after its fsync, and the gateway's own
+connections keep the log's index, so nothing is recovered from what was not synced.
 """
 
 import asyncio
@@ -18,21 +21,21 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 from gateway.domain.errors import JournalUnavailable
 from gateway.log import get_logger
-from gateway.store import sqlite_scribe_process as process
+from gateway.store import sqlite_scribe_process
 from gateway.store.draft import Statement
+from gateway.store.sqlite_peek import read_meta
+from gateway.store.sqlite_scribe_process import LAST_BATCH, LENGTH_BYTES, READY, WRITTEN
 
 log = get_logger(__name__)
 
-_PROGRAM = Path(process.__file__)
+_PROGRAM = Path(sqlite_scribe_process.__file__)
 
 _START_WITHIN_S = 10.0
-# A process that can not be started, or dies, is not started again and again.
+# One that could not be started, or died, is not followed by the next at once.
 _NOT_AGAIN_WITHIN_S = 60.0
 _END_WITHIN_S = 5.0
 
@@ -70,12 +73,12 @@ class Scribe:
 
     def add_pragma(self, pragma: str) -> None:
         """Have its connection prepared with this, too; before it is started."""
+        assert self._socket is None  # noqa: S101  it would not hear of it
         self._pragmas.append(pragma)
 
     def start(self) -> None:
         """Start it in the background, unless it is there, or died a moment ago."""
         if self._socket is None and self._loop.time() >= self._not_before:
-            self._not_before = self._loop.time() + _NOT_AGAIN_WITHIN_S
             self._spawn()
 
     def _spawn(self) -> None:
@@ -90,7 +93,7 @@ class Scribe:
             )
         except OSError as error:
             ours.close()
-            log.warning("journal.no_scribe", reason=str(error))
+            self._give_up(str(error))
             return
         finally:
             its.close()
@@ -101,7 +104,7 @@ class Scribe:
     async def _prepare(self) -> None:
         try:
             async with asyncio.timeout(_START_WITHIN_S):
-                is_open = await self._ask(marshal.dumps(self._pragmas)) == process.READY
+                is_open = await self._ask(marshal.dumps(self._pragmas)) == READY
         except TimeoutError:
             is_open = False
         if is_open:
@@ -118,24 +121,32 @@ class Scribe:
         """
         self._batches += 1
         number = f"{self._run}-{self._batches}"
-        said = await self._ask(marshal.dumps((number, statements)))
+        try:
+            frame = marshal.dumps((number, statements))
+        except ValueError:  # a value that is no plain one; SQLite may take it all the same
+            return False
+        said = await self._ask(frame)
         if said:
-            return said == process.WRITTEN
+            return said == WRITTEN
         await self._end("it died")
         return await asyncio.to_thread(_last_batch, self._path) == number.encode()
 
     async def _ask(self, frame: bytes) -> bytes:
         """Tell it something; returns what it says, nothing where it is dead."""
         assert self._socket is not None  # noqa: S101  it is ready
-        length = len(frame).to_bytes(process.LENGTH_BYTES)
+        length = len(frame).to_bytes(LENGTH_BYTES)
         try:
             await self._loop.sock_sendall(self._socket, length + frame)
             return await self._loop.sock_recv(self._socket, 1)
         except OSError:
             return b""
 
-    async def _end(self, why: str) -> None:
+    def _give_up(self, why: str) -> None:
         log.warning("journal.no_scribe", reason=why)
+        self._not_before = self._loop.time() + _NOT_AGAIN_WITHIN_S
+
+    async def _end(self, why: str) -> None:
+        self._give_up(why)
         if self._process is not None:
             self._process.kill()
         await self.close()
@@ -160,13 +171,10 @@ def _last_batch(path: Path) -> bytes | None:
     Raises:
         JournalUnavailable: the journal can not be read.
     """
-    sql = "SELECT value FROM meta WHERE key = ?"
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
-            row = connection.execute(sql, (process.LAST_BATCH,)).fetchone()
+        return read_meta(path, LAST_BATCH)
     except sqlite3.Error as error:
         raise JournalUnavailable(f"the journal can not be read: {error}") from error
-    return None if row is None else bytes(row[0])
 
 
 def _wait(ending: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The process that writes the SQLite journal for a gateway under load: `sqlite_scribe` starts it.
+"""The process that writes the SQLite journal for a busy gateway: `sqlite_scribe` starts it.
 
 A program of its own, `python -I -S <this file> <journal> <descriptor>`, that needs nothing but
 Python: so it takes 12 MiB, and starts in some 50 ms. It knows no table. It is told what to write,
@@ -26,7 +26,9 @@ READY = b"r"  # the journal is open
 WRITTEN = b"w"  # durable
 NOT_WRITTEN = b"n"  # nothing of it stands in the journal
 LENGTH_BYTES = 4
-LAST_BATCH = "scribe"
+# How long another's lock is waited for, seconds: then the gateway waits by itself.
+_LOCKED_S = 0.5
+LAST_BATCH = "scribe_batch"
 """The name in `meta` of the number of the batch that was written last."""
 _MARK = (
     "INSERT INTO meta (key, value) VALUES (?, ?)"
@@ -50,7 +52,7 @@ def write(connection: sqlite3.Connection, number: str, statements: list[Any]) ->
             _change_each(connection, sql, rows)
         connection.execute(_MARK, (LAST_BATCH, number.encode()))
         connection.execute("COMMIT")
-    except (sqlite3.Error, NotAll):
+    except Exception:  # noqa: BLE001  whatever it is, the gateway finds out
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         return False
@@ -84,7 +86,7 @@ def _bytes(gateway: socket.socket, length: int) -> bytes:
 
 
 def _work(path: str, gateway: socket.socket) -> None:
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=_LOCKED_S)
     for pragma in _told(gateway):
         connection.execute(f"PRAGMA {pragma}").fetchall()
     gateway.sendall(READY)

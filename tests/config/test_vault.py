@@ -148,7 +148,7 @@ def test_any_key_can_be_hashed(vault: Vault, key: str) -> None:
 def test_keys_and_tokens_have_separate_subkeys(vault: Vault) -> None:
     assert vault._key_mac is not None
     assert vault._token_mac is not None
-    keys, tokens = vault._key_mac.digest(b""), vault._token_mac.digest(b"")
+    keys, tokens = vault._key_mac.digest(), vault._token_mac.digest()
     assert keys != tokens
     assert len(keys) == len(tokens) == 32
 

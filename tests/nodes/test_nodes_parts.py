@@ -10,9 +10,9 @@ import pytest
 from gateway.clock import MeasuredClock, SteadyClock
 from gateway.config import ConfigError, load_settings
 from gateway.flow import membership
-from gateway.store import processes
+from gateway.store import liveness
+from gateway.store.liveness import _started, is_dead, own_name
 from gateway.store.postgres_pool import ANSWER_S, PATIENCE_S, WAIT_FOR_CONNECTION_S
-from gateway.store.processes import _started, is_dead, own_name
 
 HOUR_MS = 3_600_000
 
@@ -93,7 +93,7 @@ def test_a_process_that_is_not_shown_is_not_dead_for_that(
     boot, space, _, _ = own.split(" ")
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         name = f"{boot} {space} {child.pid} {_started(child.pid)}"
-        monkeypatch.setattr(processes, "_PROC", tmp_path)
+        monkeypatch.setattr(liveness, "_PROC", tmp_path)
         assert not is_dead(name, own)
         child.kill()
     assert is_dead(name, own)

@@ -15,9 +15,9 @@ import pytest
 from gateway.domain.errors import JournalUnavailable
 from gateway.store import Entry, JournalInUse, JournalUnusable, Record, migrate
 from gateway.store.group_commit import MAX_BATCH, Writer
+from gateway.store.liveness import own_name
 from gateway.store.migrate import APPLICATION_ID, migrations
 from gateway.store.open import open_store, peek_meta, running_gateway
-from gateway.store.processes import own_name
 from gateway.store.sqlite import SqliteStore, open_sqlite
 from tests.store.journals import (
     ACCOUNTS,
