@@ -14,8 +14,8 @@ WORDS. `kill` has a fork write the name of every point of an order's way that it
 without a buffer, and send itself a signal (9: SIGKILL) the N-th time that it passes that one;
 N = 0 only writes down. Where a file is named at the end, only who makes that file does so, which
 one process can. A fork whose environment has `JOURNEY_CLOCK` reads the system's clock with
-as many seconds added as that file says, a float of eight bytes, at every moment. A quarter of the forks
-has a scribe write its SQLite journal as soon as the first write has started it, not only
+as many seconds added as that file says, a float of eight bytes, at every moment. A quarter of the
+forks has a scribe write its SQLite journal as soon as the first write has started it, not only
 under load.
 
 Here is no thread and no loop, for neither survives a fork. Nothing outlives the tests: when stdin
