@@ -9,6 +9,7 @@ import pytest
 
 from gateway.flow import recheck, relay
 from gateway.sandbox import Sandbox, SandboxOptions, start_sandbox
+from gateway.store import group_commit
 from tests.proxies.fronts import WRITERS, program
 from tests.support import (
     FakeUpstream,
@@ -38,6 +39,18 @@ def _workers_look_often() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for worker in (recheck, relay):
             patch.setattr(worker, "_EVERY_S", LOOK_EVERY_S)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_scribe() -> Iterator[None]:
+    """Let the gateways of this process write their journals by themselves.
+
+    To start Python in the middle of a test takes the CPU from the gateway and from everybody whom
+    it talks to, and from their time-outs. What is about the scribe has one, and the journeys.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(group_commit, "MANY", group_commit.MAX_BATCH + 1)
         yield
 
 

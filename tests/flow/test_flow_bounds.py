@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.flow import account, intake, recheck, relay
 from tests.support import (
+    MANY_AT_ONCE,
     Asked,
     FakeUpstream,
     OpenHouse,
@@ -106,7 +107,7 @@ async def test_a_resellers_panels_ask_for_half_of_what_is_left(
     open_house: OpenHouse, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recheck, "MAX_ASKED", 8)
-    house = await open_house(upstream.url, recheck=CALM)
+    house = await open_house(upstream.url, recheck=CALM, upstream=MANY_AT_ONCE)
     await house.add("kios")
     await asyncio.gather(
         *(house.order(str(n), reseller=code) for n in range(20) for code in ("toko", "kios"))

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from tests.support import (
+    MANY_AT_ONCE,
     Asked,
     FakeUpstream,
     House,
@@ -252,7 +253,7 @@ async def test_two_commands_at_once_both_take_effect(
 async def test_look_ups_for_panels_do_not_starve_those_of_the_worker(
     open_house: OpenHouse, upstream: FakeUpstream
 ) -> None:
-    house = await open_house(upstream.url, recheck=CALM)
+    house = await open_house(upstream.url, recheck=CALM, upstream=MANY_AT_ONCE)
     await asyncio.gather(*(house.order(f"P{number}") for number in range(40)))
     await house.order("W")
     gate = asyncio.Event()

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.domain.errors import DEFINITE_REFUSALS, Code
 from tests.support import (
+    MANY_AT_ONCE,
     Answerer,
     Asked,
     FakeUpstream,
@@ -439,8 +440,9 @@ async def test_an_upstream_beyond_its_time_is_uncertain_and_looked_up(
 
 
 async def test_look_ups_of_a_busy_hour_keep_room_for_orders(
-    house: House, upstream: FakeUpstream
+    open_house: OpenHouse, upstream: FakeUpstream
 ) -> None:
+    house = await open_house(upstream.url, upstream=MANY_AT_ONCE)
     upstream.order = drops
     gate = asyncio.Event()
     upstream.look_up = after(gate, invoice("SUCCESS", "Budi"))

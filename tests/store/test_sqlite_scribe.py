@@ -19,9 +19,9 @@ from gateway.domain.alert import Alarm, Kind
 from gateway.domain.delivery import Delivery, DeliveryState
 from gateway.domain.errors import JournalUnavailable
 from gateway.domain.order import Order
-from gateway.store import DeliveryRecord, Entry, Record, lock, sqlite_scribe
+from gateway.store import DeliveryRecord, Entry, Record, group_commit, lock, sqlite_scribe
 from gateway.store import sqlite_scribe_process as process
-from gateway.store.group_commit import MANY, Thread, Work
+from gateway.store.group_commit import Thread, Work
 from gateway.store.sqlite import SqliteStore, open_sqlite
 from gateway.store.sqlite_peek import peek
 from gateway.store.sqlite_scribe import Scribe
@@ -30,10 +30,16 @@ from tests.store.journals import ACCOUNTS, CODES, T0, account, message, order, r
 from tests.store.journals import sold as as_sold
 from tests.support import LogLines, captured_log, eventually
 
+MANY = 24
 LOT = 2 * MANY
 MUTE = Path(__file__).with_name("run_mute_scribe.py")
 ROOT = Path(__file__).parents[2]
 _DUMPED = ("orders", "timeline", "deliveries", "alerts", "notices", "accounts")
+
+
+@pytest.fixture(autouse=True)
+def _scribes_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "MANY", MANY)
 
 
 @pytest.fixture

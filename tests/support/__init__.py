@@ -5,7 +5,7 @@ helper lives here when two folders of tests use it; what a test shows stands in 
 """
 
 from tests.support.collection import Walked, walk
-from tests.support.house import Clock, House, OpenHouse, open_houses
+from tests.support.house import MANY_AT_ONCE, Clock, House, OpenHouse, open_houses
 from tests.support.logs import LogLines, captured_log
 from tests.support.panel import Panel, panel_receiving
 from tests.support.raw import RawUpstream, chunks_of, raw_exchange, raw_upstream
@@ -28,6 +28,7 @@ from tests.support.upstream import (
 from tests.support.wait import eventually, reserved_port, stays
 
 __all__ = [
+    "MANY_AT_ONCE",
     "Answerer",
     "Asked",
     "Clock",

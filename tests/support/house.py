@@ -31,6 +31,10 @@ RESELLER = "toko"
 PRODUCT = "S1_1187"
 DEST = "123456789"
 
+MANY_AT_ONCE = {"unreachable_s": 10}
+"""The upstream of a house that orders much at once: each order has a connection made, and its
+server is in the very process of the test."""
+
 _MS_PER_S = 1000
 _MAX_ORDERS = 10_000
 

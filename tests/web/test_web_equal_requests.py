@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from tests.support import FakeUpstream, House, OpenHouse, after, drops, eventually, says
+from tests.support import (
+    MANY_AT_ONCE,
+    FakeUpstream,
+    House,
+    OpenHouse,
+    after,
+    drops,
+    eventually,
+    says,
+)
 
 SUCCESS = "R#{trx_id} S1_1187.{user_id}, status SUCCESS. Budi . Sisa saldo 5"
 
@@ -123,8 +132,7 @@ async def test_who_hangs_up_takes_nothing_from_who_waits(
 async def test_a_hundred_different_orders_at_once_are_a_hundred_purchases(
     open_house: OpenHouse, upstream: FakeUpstream
 ) -> None:
-    # A hundred connections are made at once, to a server in this very process.
-    house = await open_house(upstream.url, upstream={"unreachable_s": 10})
+    house = await open_house(upstream.url, upstream=MANY_AT_ONCE)
     upstream.order = says(SUCCESS)
     answers = await asyncio.gather(*(house.order(str(n), str(1000 + n)) for n in range(100)))
     assert answers == [
