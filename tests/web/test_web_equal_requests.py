@@ -132,7 +132,7 @@ async def test_who_hangs_up_takes_nothing_from_who_waits(
 async def test_a_hundred_different_orders_at_once_are_a_hundred_purchases(
     open_house: OpenHouse, upstream: FakeUpstream
 ) -> None:
-    house = await open_house(upstream.url, upstream=MANY_AT_ONCE)
+    house = await open_house(upstream.url, upstream=MANY_AT_ONCE, server={"reply_timeout_s": 10})
     upstream.order = says(SUCCESS)
     answers = await asyncio.gather(*(house.order(str(n), str(1000 + n)) for n in range(100)))
     assert answers == [
