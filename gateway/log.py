@@ -13,6 +13,7 @@ import ipaddress
 import logging
 import os
 import sys
+from asyncio import InvalidStateError
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -83,6 +84,17 @@ def setup_logging(*, format: str, level: str, stream: TextIO | None = None) -> N
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)
     # While the database is away it tells each try with a stack trace; ours say so in one line.
     logging.getLogger("asyncpg").setLevel(logging.ERROR)
+    logging.getLogger("aiohttp.server").addFilter(_says_anything)
+
+
+def _says_anything(record: logging.LogRecord) -> bool:
+    """Whether a record of aiohttp's server is about anything that went wrong.
+
+    Where its shutdown stops waiting for a request in the very moment in which that is answered, it
+    sets a future that is cancelled already, and takes that for an error (3.14, `web_protocol`).
+    """
+    broke = record.exc_info[0] if record.exc_info else None
+    return record.msg != "Unhandled exception" or broke is not InvalidStateError
 
 
 class _Logger:

@@ -357,6 +357,15 @@ def test_aiohttps_own_words_are_never_shown(name: str, event: str) -> None:
     }
 
 
+def test_a_request_that_is_answered_while_the_server_ends_is_no_error() -> None:
+    stream = start()
+    server = logging.getLogger("aiohttp.server")
+    server.error("Unhandled exception", exc_info=asyncio.InvalidStateError("invalid state"))
+    assert stream.getvalue() == ""
+    server.error("Error handling request", exc_info=asyncio.InvalidStateError("invalid state"))
+    assert only_event(stream)["exception"] == "InvalidStateError"
+
+
 MALFORMED = [
     f"GET /v1/otomax/order?apikey={SECRET} HTTP/9.x\r\n\r\n",
     f"GET /v1/otomax/order?apikey={SECRET}\x00 HTTP/1.1\r\nHost: h\r\n\r\n",
