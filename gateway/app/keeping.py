@@ -47,6 +47,7 @@ def bring_back(
     Raises:
         NotDone: nothing was replaced; says why.
         JournalInUse: a gateway runs on the journal.
+        JournalUnavailable: a gateway that was killed is still writing it.
     """
     path = settings.sqlite_path()
     if path is None:

@@ -135,13 +135,13 @@ def restore(
 
 def _restore(settings: "Settings", src: Path, *, force: bool) -> dict[str, Any]:
     from gateway.app.keeping import bring_back
-    from gateway.domain.errors import NotDone
+    from gateway.domain.errors import JournalUnavailable, NotDone
     from gateway.store import JournalInUse
 
     try:
         with progress_bar("restore") as tell:
             back = bring_back(settings, src, force=force, progress=tell)
-    except (NotDone, JournalInUse) as error:
+    except (NotDone, JournalInUse, JournalUnavailable) as error:
         fail(str(error))
     facts = back.facts
     return {

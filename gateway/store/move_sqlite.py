@@ -173,6 +173,7 @@ async def sqlite_source(path: Path) -> AsyncIterator[SqliteSide]:
 
     Raises:
         JournalInUse: a gateway or a command has it.
+        JournalUnavailable: a gateway that was killed is still writing it, or it can not be read.
         JournalUnusable: it is no journal, or not to be opened.
     """
     if _is_empty(path):
@@ -192,6 +193,8 @@ async def sqlite_target(path: Path) -> AsyncIterator[tuple[SqliteSide, Mark | No
 
     Raises:
         NotDone: there is something else.
+        JournalInUse: a gateway or a command has it.
+        JournalUnavailable: a gateway that was killed is still writing it, or it can not be made.
     """
     with _told(path), closing(Lock(path)), closing(SqliteSide(path)) as side:
         if _is_empty(path):

@@ -53,6 +53,7 @@ def restore(
     Raises:
         NotDone: nothing was replaced; says why.
         JournalInUse: a gateway runs on it.
+        JournalUnavailable: a gateway that was killed is still writing it.
     """
     try:
         with closing(Lock(journal)):

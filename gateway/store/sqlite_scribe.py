@@ -23,7 +23,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.domain.errors import JournalUnavailable
 from gateway.log import get_logger
 from gateway.store import sqlite_scribe_process
 from gateway.store.draft import Statement
@@ -38,6 +37,7 @@ _START_WITHIN_S = 10.0
 # One that could not be started, or died, is not followed by the next at once.
 _NOT_AGAIN_WITHIN_S = 60.0
 _END_WITHIN_S = 5.0
+_READ_AGAIN_S = 1.0
 
 
 class Scribe:
@@ -78,7 +78,7 @@ class Scribe:
 
     def start(self) -> None:
         """Start it in the background, unless it is there, or died a moment ago."""
-        if self._socket is None and self._loop.time() >= self._not_before:
+        if self._process is None and self._loop.time() >= self._not_before:
             self._spawn()
 
     def _spawn(self) -> None:
@@ -116,8 +116,8 @@ class Scribe:
     async def write(self, statements: list[Statement]) -> bool:
         """Have a batch written; True once it is durable, False where nothing of it was written.
 
-        Raises:
-            JournalUnavailable: the process died, and the journal can not be read.
+        Where the process dies this takes until the journal can be read, however long: nobody may
+        hear that an order is not recorded that is.
         """
         self._batches += 1
         number = f"{self._run}-{self._batches}"
@@ -129,10 +129,22 @@ class Scribe:
         if said:
             return said == WRITTEN
         await self._end("it died")
-        return await asyncio.to_thread(_last_batch, self._path) == number.encode()
+        return await self._last_batch() == number.encode()
+
+    async def _last_batch(self) -> bytes | None:
+        while True:
+            try:
+                return await asyncio.to_thread(read_meta, self._path, LAST_BATCH)
+            except sqlite3.Error as error:
+                log.warning("journal.failed", reason=f"the journal can not be read: {error}")
+            await asyncio.sleep(_READ_AGAIN_S)
 
     async def _ask(self, frame: bytes) -> bytes:
-        """Tell it something; returns what it says, nothing where it is dead."""
+        """Tell it something; returns what it says, nothing where it is dead.
+
+        Who stops waiting for that is the last to tell it anything: the next would take it for its
+        own.
+        """
         assert self._socket is not None  # noqa: S101  it is ready
         length = len(frame).to_bytes(LENGTH_BYTES)
         try:
@@ -140,6 +152,15 @@ class Scribe:
             return await self._loop.sock_recv(self._socket, 1)
         except OSError:
             return b""
+        except asyncio.CancelledError:
+            self._hang_up()
+            raise
+
+    def _hang_up(self) -> None:
+        """Let it end with what it is writing."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _give_up(self, why: str) -> None:
         log.warning("journal.no_scribe", reason=why)
@@ -157,24 +178,10 @@ class Scribe:
             self._starting.cancel()
             await asyncio.wait({self._starting})
             self._starting = None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._hang_up()
         if self._process is not None:
             await asyncio.to_thread(_wait, self._process)
             self._process = None
-
-
-def _last_batch(path: Path) -> bytes | None:
-    """Return the number of the batch that was written last.
-
-    Raises:
-        JournalUnavailable: the journal can not be read.
-    """
-    try:
-        return read_meta(path, LAST_BATCH)
-    except sqlite3.Error as error:
-        raise JournalUnavailable(f"the journal can not be read: {error}") from error
 
 
 def _wait(ending: subprocess.Popen[bytes]) -> None:
