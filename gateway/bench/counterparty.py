@@ -35,7 +35,7 @@ class Way(msgspec.Struct, kw_only=True):
         load: of the orders.
         told: deliveries that came.
         seconds: until the last of them.
-        cpu_s: of the gateway meanwhile.
+        cpu_s: of the gateway and its children meanwhile.
         own_cpu_s: of the counterparty.
     """
 
