@@ -27,6 +27,7 @@ from gateway.web.strangers import Strangers
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+TEXT_TYPE = "text/plain; charset=utf-8"
 SERVER = "otomax-gateway"  # no versions: they only tell which holes to try
 # A callback_url of 2,000 characters, every one percent-encoded as three bytes of UTF-8, and the
 # rest.
@@ -109,7 +110,7 @@ class Connection(web.RequestHandler):
         text = _SAID[HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE]
         self.transport.write(
             f"HTTP/1.1 431 Request Header Fields Too Large\r\nServer: {SERVER}\r\n"
-            f"Content-Type: text/plain; charset=utf-8\r\nContent-Length: {len(text)}\r\n"
+            f"Content-Type: {TEXT_TYPE}\r\nContent-Length: {len(text)}\r\n"
             f"Connection: close\r\n\r\n{text}".encode()
         )
         self.force_close()

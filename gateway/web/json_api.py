@@ -28,7 +28,7 @@ from gateway.protocol.upstream import JsonAnswer
 from gateway.store import Store
 from gateway.web.body import read_body
 from gateway.web.gate import Gate
-from gateway.web.json_door import JsonDoor, Said
+from gateway.web.json_door import Answered, JsonDoor
 from gateway.web.wire import ask_of
 
 _MADE_BYTES = 15  # 120 bits are beyond guessing, and 24 letters and digits
@@ -69,13 +69,15 @@ class JsonDialect:
         """Answer `GET /v1/status/trx-id/{trx_id}`: one that is open is looked up first."""
         return await self._door.answered("status", request, self._by_trx_id)
 
-    async def _order_once(self, request: web.Request, reseller: Reseller) -> Said:
+    async def _order_once(self, request: web.Request, reseller: Reseller) -> Answered:
         return await self._order(request, reseller, repeat_asks=False)
 
-    async def _order_or_ask(self, request: web.Request, reseller: Reseller) -> Said:
+    async def _order_or_ask(self, request: web.Request, reseller: Reseller) -> Answered:
         return await self._order(request, reseller, repeat_asks=True)
 
-    async def _order(self, request: web.Request, reseller: Reseller, *, repeat_asks: bool) -> Said:
+    async def _order(
+        self, request: web.Request, reseller: Reseller, *, repeat_asks: bool
+    ) -> Answered:
         form = parse_order_body(await read_body(request))
         if form is None or (form.names_trx_id and form.trx_id is None):
             raise Refused(Code.INVALID_PARAMETER)
@@ -104,14 +106,14 @@ class JsonDialect:
             max_price=form.max_price,
         )
 
-    async def _by_invoice(self, request: web.Request, reseller: Reseller) -> Said:
+    async def _by_invoice(self, request: web.Request, reseller: Reseller) -> Answered:
         asked_id = request.match_info["invoice_number"]
         found = None
         if asked_id.isprintable():
             found = await self._store.order_by_invoice(asked_id, reseller.code)
         return await self._status(found)
 
-    async def _by_trx_id(self, request: web.Request, reseller: Reseller) -> Said:
+    async def _by_trx_id(self, request: web.Request, reseller: Reseller) -> Answered:
         asked_id = request.match_info["trx_id"]
         found = None
         if is_identifier(asked_id):
@@ -119,15 +121,15 @@ class JsonDialect:
             found = await self._intake.find(reseller, asked_id, deadline, dialect=Dialect.JSON)
         return await self._status(found)
 
-    async def _status(self, found: Order | None) -> Said:
+    async def _status(self, found: Order | None) -> Answered:
         if found is None:
             raise Refused(Code.INVOICE_NOT_FOUND)
         order = await self._intake.latest(found, self._intake.deadline(), whole=True)
         return _said(order_success(order), order)
 
 
-def _said(answer: Answer, order: Order) -> Said:
-    return Said(answer, order.status.value, order)
+def _said(answer: Answer, order: Order) -> Answered:
+    return Answered(answer, order.status.value, order)
 
 
 def _answer(told: Told) -> Answer:

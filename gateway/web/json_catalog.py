@@ -18,7 +18,7 @@ from gateway.protocol.catalog import (
 )
 from gateway.web.body import read_body
 from gateway.web.gate import Gate
-from gateway.web.json_door import JsonDoor, Said
+from gateway.web.json_door import Answered, JsonDoor
 from gateway.web.wire import raw_query
 
 
@@ -52,25 +52,25 @@ class JsonCatalog:
         """Answer `GET /v1/product?product_code|product_id`."""
         return await self._door.answered("product", request, self._product)
 
-    async def _user(self, request: web.Request, reseller: Reseller) -> Said:
+    async def _user(self, request: web.Request, reseller: Reseller) -> Answered:
         del request
         answer = await self._account.user(reseller)
-        return Said(answer, f"HTTP {answer.status}")
+        return Answered(answer, f"HTTP {answer.status}")
 
-    async def _products(self, request: web.Request, reseller: Reseller) -> Said:
+    async def _products(self, request: web.Request, reseller: Reseller) -> Answered:
         body = await read_body(request) if request.method == "POST" else b""
         return await self._listed(reseller, products_question(raw_query(request), body))
 
-    async def _category(self, request: web.Request, reseller: Reseller) -> Said:
+    async def _category(self, request: web.Request, reseller: Reseller) -> Answered:
         del request
         return await self._listed(reseller, CATEGORIES)
 
-    async def _product(self, request: web.Request, reseller: Reseller) -> Said:
+    async def _product(self, request: web.Request, reseller: Reseller) -> Answered:
         return await self._listed(reseller, product_question(raw_query(request)))
 
-    async def _listed(self, reseller: Reseller, question: Question | None) -> Said:
+    async def _listed(self, reseller: Reseller, question: Question | None) -> Answered:
         if question is None:
             raise Refused(Code.INVALID_PARAMETER)
         listed = await self._catalog.answer(reseller, question)
         outcome = "stale" if listed.is_stale else f"HTTP {listed.answer.status}"
-        return Said(listed.answer, outcome, is_stale=listed.is_stale)
+        return Answered(listed.answer, outcome, is_stale=listed.is_stale)

@@ -18,10 +18,11 @@ from gateway.domain.order import Order
 from gateway.domain.reseller import Reseller
 from gateway.protocol.json_api import Answer, error_body, refusal
 from gateway.web.body import NoBody
+from gateway.web.connection import SERVER
 from gateway.web.gate import Gate
 from gateway.web.wire import ask_of, log_answered
 
-_HEADERS = {"Content-Type": "application/json; charset=utf-8", "Server": "otomax-gateway"}
+_HEADERS = {"Content-Type": "application/json; charset=utf-8", "Server": SERVER}
 _ALLOWED = {
     "/v1/order": ("POST",),
     "/v2/order": ("POST",),
@@ -33,7 +34,7 @@ _PIECE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Answered:
     """What a route answers.
 
     Attributes:
@@ -49,7 +50,7 @@ class Said:
     is_stale: bool = False
 
 
-Work = Callable[[web.Request, Reseller], Awaitable[Said]]
+Work = Callable[[web.Request, Reseller], Awaitable[Answered]]
 
 
 class JsonDoor:
@@ -71,12 +72,14 @@ class JsonDoor:
             reseller = self._who(request)
             said = await work(request, reseller)
         except Refused as refused:
-            said = Said(refusal(refused.code), refused.note)
+            said = Answered(refusal(refused.code), refused.note)
         except NoBody as error:
-            said = Said(error_body(HTTPStatus(error.status), Code.INVALID_PARAMETER), str(error))
+            said = Answered(
+                error_body(HTTPStatus(error.status), Code.INVALID_PARAMETER), str(error)
+            )
             is_read = False
         except JournalUnavailable as error:
-            said = Said(refusal(Code.BUSY), str(error))
+            said = Answered(refusal(Code.BUSY), str(error))
         metrics.request(event, said.answer.status).inc()
         trx_id = None if said.order is None else said.order.trx_id
         log_answered(f"{event}.answered", reseller, trx_id, said.outcome, began)

@@ -18,7 +18,7 @@ from aiohttp.helpers import rfc822_formatted_time
 
 from gateway.log import get_logger
 from gateway.web.ask import Answers, Ask, Said, plain_request
-from gateway.web.connection import BROKEN, MAX_HEAD_BYTES, SERVER, Connection
+from gateway.web.connection import BROKEN, MAX_HEAD_BYTES, SERVER, TEXT_TYPE, Connection
 from gateway.web.door import Door, Guest
 from gateway.web.strangers import Strangers
 
@@ -257,5 +257,5 @@ def _head(status: int, length: int, *, is_last: bool) -> bytes:
 def _begin(status: int) -> str:
     return (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nServer: {SERVER}\r\n"
-        "Content-Type: text/plain; charset=utf-8\r\nContent-Length: "
+        f"Content-Type: {TEXT_TYPE}\r\nContent-Length: "
     )

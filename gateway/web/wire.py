@@ -9,11 +9,11 @@ from gateway.domain.reseller import Reseller
 from gateway.log import get_logger
 from gateway.protocol.fields import is_identifier
 from gateway.web.ask import Answers, Ask
-from gateway.web.connection import SERVER, Handler
+from gateway.web.connection import SERVER, TEXT_TYPE, Handler
 
 log = get_logger(__name__)
 
-_HEADERS = {hdrs.CONTENT_TYPE: "text/plain; charset=utf-8", hdrs.SERVER: SERVER}
+_HEADERS = {hdrs.CONTENT_TYPE: TEXT_TYPE, hdrs.SERVER: SERVER}
 
 
 def raw_query(request: web.Request) -> str:
