@@ -61,6 +61,12 @@ JUDGED: Final = (
 PARTS: Final = (
     Part("matrix", "crash matrix", ("tests/journey/test_crash_matrix.py",), JUDGED),
     Part("kills", "kill -9 under load and faults", ("tests/journey/test_load_kill.py",), JUDGED),
+    Part(
+        "scribe",
+        "who writes the journal killed, stopped and locked out",
+        ("tests/store/scribe",),
+        ("told and not so",),
+    ),
     Part("simulation", "virtual time", ("tests/proof/test_simulation.py",), JUDGED),
     Part(
         "disk",
