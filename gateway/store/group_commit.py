@@ -130,6 +130,7 @@ class Writer:
         self._was_patient = False  # the last batch was one of what is patient
         self._wake: asyncio.Future[None] | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._alone: set[asyncio.Task[Any]] = set()  # at work between two batches, or waiting
         self._hangs = False
 
     async def write(self, work: Work[T]) -> T:
@@ -176,7 +177,17 @@ class Writer:
         return future
 
     async def alone(self, work: Work[T]) -> T:
-        """Run a function upon the connection, outside any transaction, between two batches."""
+        """Run a function upon the connection, outside any transaction, between two batches.
+
+        It keeps its turn to its end, though the caller is cancelled: the thread goes on all the
+        same, and the scribe must not write beside it.
+        """
+        doing = self._loop.create_task(self._in_turn(work))
+        self._alone.add(doing)
+        doing.add_done_callback(self._alone.discard)
+        return await asyncio.shield(doing)
+
+    async def _in_turn(self, work: Work[T]) -> T:
         async with self._turn:
             return await self._thread.run(work)
 
@@ -279,8 +290,9 @@ class Writer:
 
     async def finish(self) -> None:
         """Wait until nothing is being written, however long: a batch that hangs may still be."""
-        while self._draining is not None:
-            await asyncio.wait({self._draining})
+        while self._draining is not None or self._alone:
+            drain = set() if self._draining is None else {self._draining}
+            await asyncio.wait(drain | self._alone)
 
 
 def _rouse(future: "asyncio.Future[None]") -> None:

@@ -13,8 +13,8 @@ connections keep the log's index, so nothing is recovered from what was not sync
 """
 
 import asyncio
-import contextlib
 import marshal
+import math
 import os
 import socket
 import sqlite3
@@ -38,6 +38,7 @@ _START_WITHIN_S = 10.0
 _NOT_AGAIN_WITHIN_S = 60.0
 _END_WITHIN_S = 5.0
 _READ_AGAIN_S = 1.0
+_LOOK_AGAIN_S = 0.005
 
 
 class Scribe:
@@ -77,29 +78,37 @@ class Scribe:
         self._pragmas.append(pragma)
 
     def start(self) -> None:
-        """Start it in the background, unless it is there, or died a moment ago."""
-        if self._process is None and self._loop.time() >= self._not_before:
-            self._spawn()
+        """Start it in the background, unless it is there, died a moment ago, or is closed."""
+        if self._process is not None or self._loop.time() < self._not_before:
+            return
+        try:
+            self._socket = self._spawn()
+        except OSError as error:
+            self._give_up(str(error))
+        else:
+            self._starting = self._loop.create_task(self._prepare())
 
-    def _spawn(self) -> None:
+    def _spawn(self) -> socket.socket:
+        """Start the process; returns our end of the line to it.
+
+        Raises:
+            OSError: there is no room for it, or no descriptor left.
+        """
         ours, its = socket.socketpair()
         program = [sys.executable, "-I", "-S", str(_PROGRAM)]
-        try:
-            self._process = subprocess.Popen(  # noqa: S603  ourselves
-                [*program, str(self._path), str(its.fileno())],
-                pass_fds=(its.fileno(), self._lock),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-        except OSError as error:
-            ours.close()
-            self._give_up(str(error))
-            return
-        finally:
-            its.close()
+        with its:
+            try:
+                self._process = subprocess.Popen(  # noqa: S603  ourselves
+                    [*program, str(self._path), str(its.fileno())],
+                    pass_fds=(its.fileno(), self._lock),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                )
+            except OSError:
+                ours.close()
+                raise
         ours.setblocking(False)
-        self._socket = ours
-        self._starting = self._loop.create_task(self._prepare())
+        return ours
 
     async def _prepare(self) -> None:
         try:
@@ -135,15 +144,15 @@ class Scribe:
         while True:
             try:
                 return await asyncio.to_thread(read_meta, self._path, LAST_BATCH)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, RuntimeError) as error:  # the latter: no thread can be started
                 log.warning("journal.failed", reason=f"the journal can not be read: {error}")
             await asyncio.sleep(_READ_AGAIN_S)
 
     async def _ask(self, frame: bytes) -> bytes:
         """Tell it something; returns what it says, nothing where it is dead.
 
-        Who stops waiting for that is the last to tell it anything: the next would take it for its
-        own.
+        It does not survive who stops waiting for that: the next who tells it something would take
+        this answer for its own, and what is written meanwhile would be older than what is there.
         """
         assert self._socket is not None  # noqa: S101  it is ready
         length = len(frame).to_bytes(LENGTH_BYTES)
@@ -154,6 +163,7 @@ class Scribe:
             return b""
         except asyncio.CancelledError:
             self._hang_up()
+            self._kill()
             raise
 
     def _hang_up(self) -> None:
@@ -162,31 +172,41 @@ class Scribe:
             self._socket.close()
             self._socket = None
 
+    def _kill(self) -> None:
+        """End it now; the loop waits for that, which is the last thing it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def _give_up(self, why: str) -> None:
         log.warning("journal.no_scribe", reason=why)
-        self._not_before = self._loop.time() + _NOT_AGAIN_WITHIN_S
+        self._not_before = max(self._not_before, self._loop.time() + _NOT_AGAIN_WITHIN_S)
 
     async def _end(self, why: str) -> None:
         self._give_up(why)
         if self._process is not None:
             self._process.kill()
-        await self.close()
+        await self._has_ended()
 
     async def close(self) -> None:
-        """Let it end, and wait until it has: then it holds the journal no more."""
+        """Let it end for good, and wait until it has: then it holds the journal no more."""
+        self._not_before = math.inf
+        await self._has_ended()
+
+    async def _has_ended(self) -> None:
         if self._starting is not None and self._starting is not asyncio.current_task():
             self._starting.cancel()
             await asyncio.wait({self._starting})
             self._starting = None
         self._hang_up()
         if self._process is not None:
-            await asyncio.to_thread(_wait, self._process)
+            await self._wait_for(self._process)
             self._process = None
 
-
-def _wait(ending: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        ending.wait(_END_WITHIN_S)
-        return
-    ending.kill()
-    ending.wait()
+    async def _wait_for(self, ending: subprocess.Popen[bytes]) -> None:
+        """Wait until it is no more; without a thread, for there may be none left."""
+        killed_at = self._loop.time() + _END_WITHIN_S
+        while ending.poll() is None:
+            if self._loop.time() >= killed_at:
+                ending.kill()
+            await asyncio.sleep(_LOOK_AGAIN_S)

@@ -2,18 +2,22 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.domain.errors import JournalUnavailable
-from gateway.store import lock, sqlite_scribe
+from gateway.domain.order import Order
+from gateway.store import OrderFilter, Record, lock, sqlite_scribe
 from gateway.store import sqlite_scribe_process as process
 from gateway.store.sqlite import SqliteStore
 from gateway.store.sqlite_peek import peek
@@ -77,23 +81,93 @@ async def test_a_batch_whose_journal_can_not_be_read_is_waited_for(
     assert len(rows) == len({row[2] for row in rows}) == 4 * LOT
 
 
-async def test_an_answer_nobody_waited_for_is_not_that_to_the_next_batch(
-    store: SqliteStore,
-) -> None:
+async def test_one_that_nobody_waits_for_any_more_writes_no_more(store: SqliteStore) -> None:
     scribe = await with_scribe(store)
     assert scribe.pid is not None
+    placed = await place_many(store, "third")
     os.kill(scribe.pid, signal.SIGSTOP)
-    asyncio.ensure_future(place_many(store, "third"))  # noqa: RUF006  nobody hears of it any more
+    for one in placed:
+        asyncio.ensure_future(store.change_order(one.id, _noted("old")))  # noqa: RUF006  unheard
     await asyncio.sleep(0.05)
     assert store._writer._draining is not None
     store._writer._draining.cancel()
     await asyncio.sleep(0)
-    os.kill(scribe.pid, signal.SIGCONT)
+    await asyncio.gather(*(store.change_order(one.id, _noted("new")) for one in placed))
+    assert has_ended(scribe.pid), "it would write what is older"
     for n in range(3):
         placed = await place_many(store, f"after-{n}")
         rows = {(row[0], row[2]) for row in dump(store.path)["orders"]}
-        assert {(one.id, one.trx_id) for one in placed} <= rows
-    assert not scribe.is_ready, "it is not spoken to any more"
+        assert {(one.id, one.trx_id) for one in placed} <= rows, "not the answer to another batch"
+    assert not scribe.is_ready
+    notes = await store._read(lambda c: c.execute(_NOTES).fetchall())
+    assert notes == [("new",)] * LOT
+
+
+_NOTES = "SELECT note FROM orders WHERE trx_id LIKE 'third-%'"
+
+
+def _noted(note: str) -> Callable[[Order], Record]:
+    return lambda before: Record(order=replace(before, note=note))
+
+
+async def test_a_batch_is_waited_for_where_no_thread_can_be_started(
+    path: Path, monkeypatch: pytest.MonkeyPatch, said: LogLines
+) -> None:
+    monkeypatch.setenv("MUTE_SCRIBE", process.__file__)
+    monkeypatch.setenv("MUTE_AT", "after")
+    monkeypatch.setattr(sqlite_scribe, "_PROGRAM", MUTE)
+    monkeypatch.setattr(sqlite_scribe, "_READ_AGAIN_S", 0.02)
+    async with opened(path) as store:
+        await with_scribe(store)
+        await place_many(store, "third")
+        with monkeypatch.context() as full:
+            full.setattr(threading.Thread, "start", _no_thread)
+            under_way = asyncio.ensure_future(place_many(store, "fourth"))
+            await eventually(lambda: len(said.events("journal.failed")) > 1)
+            assert not under_way.done()
+        assert len(await under_way) == LOT
+    assert len(dump(path)["orders"]) == 4 * LOT
+
+
+def _no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+async def test_where_no_descriptor_is_left_the_thread_writes(
+    store: SqliteStore, said: LogLines
+) -> None:
+    await store.orders(OrderFilter(limit=1))  # whatever is opened once is open
+    with no_descriptor_left():
+        assert len(await place_many(store, "first")) == LOT
+    assert len(said.events("journal.no_scribe")) == 1
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Take every descriptor that this process may still open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(one.name) for one in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    held: list[int] = []
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_none_begins_after_the_end(path: Path) -> None:
+    async with opened(path) as store:
+        scribe = await with_scribe(store)
+    refused = await asyncio.gather(
+        *(store.place(record(order(f"late-{n}"))) for n in range(LOT)), return_exceptions=True
+    )
+    assert all(isinstance(one, JournalUnavailable) for one in refused)
+    assert scribe.pid is None
 
 
 async def test_one_that_dies_while_it_has_nothing_to_do_is_no_loss(

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from tests.store.scribe.scribes import (
     with_scribe,
     written_by,
 )
+from tests.support import eventually
 
 
 class Spy(Thread):
@@ -215,3 +217,25 @@ async def test_it_brings_nothing_of_the_log_into_the_journal_where_another_does(
     assert written_by(store) == "scribe"
     assert store.path.stat().st_size == size
     assert store.size().log > 1000 * 4096
+
+
+async def test_what_the_thread_does_keeps_its_turn_though_nobody_waits(store: SqliteStore) -> None:
+    await with_scribe(store)
+    goes_on, began = threading.Event(), threading.Event()
+
+    def work(_: sqlite3.Connection) -> None:
+        began.set()
+        goes_on.wait(10)
+
+    asking = asyncio.ensure_future(store._writer.alone(work))
+    await eventually(began.is_set)
+    asking.cancel()
+    under_way = asyncio.ensure_future(place_many(store, "third"))
+    finishing = asyncio.ensure_future(store._writer.finish())
+    await asyncio.sleep(0.2)
+    assert not under_way.done()
+    assert not finishing.done()
+    goes_on.set()
+    assert len(await under_way) == LOT
+    await finishing
+    assert asking.cancelled()
