@@ -40,7 +40,9 @@ class Stopped:
     def __init__(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         self.reached = asyncio.Event()
         self.wakes = asyncio.Event()
-        connector = house.gateway._upstream._exchanges._connector
+        exchanges = house.gateway._upstream._exchanges
+        monkeypatch.setattr(exchanges, "_take", lambda _: None)  # none that was kept
+        connector = exchanges._connector
         self._connect: Callable[..., object] = connector.connect
         monkeypatch.setattr(connector, "connect", self.connect)
 

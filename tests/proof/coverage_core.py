@@ -55,6 +55,9 @@ TESTS: Final = (
     "tests/hostile/test_hostile_keys.py",
     "tests/web/test_web_ops.py",
     "tests/web/test_web_native_doors.py",
+    "tests/flow/test_flow_notices.py",
+    "tests/flow/test_flow_catalog.py",
+    "tests/web/test_web_json_catalog.py",
 )
 _PYTEST: Final = (
     *("-q", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider"),

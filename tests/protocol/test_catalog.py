@@ -11,10 +11,12 @@ from gateway.protocol.catalog import (
     CATEGORIES,
     MAX_LIST_BYTES,
     USER,
+    Product,
     Question,
     balance_in,
     prices_in,
     product_question,
+    products_in,
     products_question,
     read_reply,
 )
@@ -245,3 +247,17 @@ def test_the_prices_of_a_list_are_found_by_their_codes() -> None:
 )
 def test_a_balance_is_a_number_or_none(said: bytes, saldo: int | None) -> None:
     assert balance_in(said) == saldo
+
+
+def test_a_list_is_read_as_far_as_people_look_at_it() -> None:
+    body = (
+        b'{"data":[{"product_code":"B","product_name":"<b>","product_price":1.2,"is_active":1,'
+        b'"category_title":"ML","category_subtitle":"Montoon"},'
+        b'{"product_code":"A","product_price":"x","is_active":false},{"product_code":7},'
+        b'{"product_code":"B","product_price":9}]}'
+    )
+    assert products_in(body) == [
+        Product(code="A", name="", price=None, category="", is_active=False),
+        Product(code="B", name="<b>", price=9, category="ML · Montoon", is_active=True),
+    ]
+    assert products_in(b"[") == products_in(b'{"data":{}}') == []

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.flow.pricewatch import differences, row_of
-from gateway.protocol.catalog import Product, products_in
+from gateway.protocol.catalog import Product
 from gateway.web.dashboard.pricechart import chart_of
 from tests.support import FakeUpstream, House, answers, prices, product, refuses
 from tests.support.browser import Browser
@@ -20,20 +20,6 @@ async def look(house: House, upstream: FakeUpstream, **price_of: object) -> int:
     upstream.lists[PATH] = prices(**price_of)
     house.clock.skip(3600)
     return await house.gateway.price_watch.step()
-
-
-def test_a_list_is_read_as_far_as_people_look_at_it() -> None:
-    body = (
-        b'{"data":[{"product_code":"B","product_name":"<b>","product_price":1.2,"is_active":1,'
-        b'"category_title":"ML","category_subtitle":"Montoon"},'
-        b'{"product_code":"A","product_price":"x","is_active":false},{"product_code":7},'
-        b'{"product_code":"B","product_price":9}]}'
-    )
-    assert products_in(body) == [
-        Product(code="A", name="", price=None, category="", is_active=False),
-        Product(code="B", name="<b>", price=9, category="ML · Montoon", is_active=True),
-    ]
-    assert products_in(b"[") == products_in(b'{"data":{}}') == []
 
 
 def test_differences_say_what_is_new_gone_dearer_or_off() -> None:
