@@ -35,6 +35,7 @@ async def test_a_refund_that_nobody_called_back_is_found_and_told(
     house: House, upstream: FakeUpstream
 ) -> None:
     upstream.look_up = invoice("SUCCESS", "SN1")
+    house.clock.stay_in_the_hour()
     for n in range(12):
         await house.order(f"T{n}")
         await house.status(f"T{n}")
@@ -63,6 +64,7 @@ async def test_a_refund_that_nobody_called_back_is_found_and_told(
 
 async def test_only_the_day_is_looked_at(house: House, upstream: FakeUpstream) -> None:
     upstream.look_up = invoice("SUCCESS", "SN1")
+    house.clock.stay_in_the_hour()
     for n in range(3):
         await house.order(f"T{n}")
     day = today(house)
@@ -79,6 +81,7 @@ async def test_only_the_day_is_looked_at(house: House, upstream: FakeUpstream) -
 async def test_an_upstream_that_is_down_is_not_asked_about_everything(
     house: House, upstream: FakeUpstream
 ) -> None:
+    house.clock.stay_in_the_hour()
     for n in range(30):
         await house.order(f"T{n}")
     upstream.look_up = drops
@@ -90,6 +93,7 @@ async def test_an_upstream_that_is_down_is_not_asked_about_everything(
 async def test_what_was_never_sent_is_not_asked_about(
     house: House, upstream: FakeUpstream
 ) -> None:
+    house.clock.stay_in_the_hour()
     await house.order("T1", product_code="no such/code")
     upstream.look_up = refuses("INVOICE_NOT_FOUND")
     total = await reconcile(house)

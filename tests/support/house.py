@@ -36,6 +36,8 @@ MANY_AT_ONCE = {"unreachable_s": 10}
 server is in the very process of the test."""
 
 _MS_PER_S = 1000
+_MINUTE_MS = 60 * _MS_PER_S
+_HOUR_MS = 60 * _MINUTE_MS
 _MAX_ORDERS = 10_000
 
 _SHORT: dict[str, dict[str, Any]] = {
@@ -72,6 +74,11 @@ class Clock(SteadyClock):
     def skip(self, seconds: float) -> None:
         """Let time pass."""
         self._passed_ms += round(seconds * _MS_PER_S)
+
+    def stay_in_the_hour(self) -> None:
+        """Let a minute pass where the hour, and with it perhaps the day, ends within one."""
+        if -self() % _HOUR_MS <= _MINUTE_MS:
+            self.skip(_MINUTE_MS / _MS_PER_S)
 
     def set_ahead(self, seconds: float) -> None:
         """Set the system's clock."""

@@ -13,12 +13,11 @@ from tests.support import FakeUpstream, House, OpenHouse, drops, eventually, inv
 from tests.support.browser import Browser, browsing
 from tests.web.dashboard.test_dashboard_orders import SOLD
 
-HOUR_S = 3_600
-
 
 async def test_today_is_counted_and_valued(
     house: House, operator: Browser, upstream: FakeUpstream
 ) -> None:
+    house.clock.stay_in_the_hour()
     upstream.order = drops
     upstream.look_up = invoice("SUCCESS", "Budi - RefId: ML_1")
     for name in ("S1", "S2"):
@@ -121,7 +120,7 @@ async def test_an_hour_that_is_over_is_not_counted_again(
 ) -> None:
     upstream.order = says(SOLD)
     store, clock = house.gateway.store, house.clock
-    clock.skip(HOUR_S - clock() // 1_000 % HOUR_S)  # the order and `begin` are in one hour then
+    clock.stay_in_the_hour()
     begin = clock()
     await house.order()
     counted: list[OrderSearch] = []
@@ -133,7 +132,7 @@ async def test_an_hour_that_is_over_is_not_counted_again(
 
     monkeypatch.setattr(store, "tally_orders", noted)
     ledger = Ledger(store, clock)
-    clock.skip(2 * HOUR_S)
+    clock.skip(2 * 3_600)
     assert together(await ledger.hours(begin, begin + 1, 5)).count() == 1
     assert together(await ledger.hours(begin, begin + 1, 5)).count() == 1
     assert len(counted) == 1
