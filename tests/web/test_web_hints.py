@@ -214,7 +214,9 @@ async def test_one_whose_order_is_not_known_is_kept_and_tried_again(
 async def test_where_anybody_may_call_nothing_unknown_is_kept(
     open_house: OpenHouse, upstream: FakeUpstream
 ) -> None:
-    house = await open_house(upstream.url, upstream={"callback_ips": []})
+    house = await open_house(
+        upstream.url, upstream={"callback_ips": []}, recheck={"schedule_s": [3600]}
+    )
     upstream.look_up = invoice("SUCCESS", "Budi")
     await house.order()
     rows = await house.count_rows()
